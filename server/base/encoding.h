@@ -1,0 +1,23 @@
+/* Hex and base64 (RFC 4648), strict: decoding takes exactly one spelling of each value. Stateless. */
+#ifndef GATEHOUSE_BASE_ENCODING_H
+#define GATEHOUSE_BASE_ENCODING_H
+
+#include "server/base/arena.h"
+
+/* Writes 2 * in.len lower-case digits and a terminator; out has room for 2 * in.len + 1. */
+void hex_encode(char *out, struct bytes in);
+/* Lower-case digits only; exactly out_len bytes. MALFORMED otherwise. */
+MUST_USE enum status hex_decode(uint8_t *out, size_t out_len, const char *text);
+/* Any even number of digits of either case, into the arena. MALFORMED, MEMORY. */
+MUST_USE enum status hex_decode_arena(struct arena *arena, struct bytes *out, const char *text);
+
+/* Bytes that base64_encode writes for `len`, terminator included. */
+size_t base64_encoded_size(size_t len);
+void base64_encode(char *out, struct bytes in);
+char *base64_encode_arena(struct arena *arena, struct bytes in); /* NULL on overflow */
+/* Standard alphabet, padded, no white space, zero trailing bits; into the arena. MALFORMED (the detail
+ * names the offset), MEMORY. */
+MUST_USE enum status base64_decode_arena(struct arena *arena, struct bytes *out, const char *text,
+                                         size_t text_len, struct detail *detail);
+
+#endif
