@@ -1,0 +1,142 @@
+#include "server/base/encoding.h"
+
+#include <string.h>
+
+void hex_encode(char *out, struct bytes in) {
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < in.len; i++) {
+        out[2 * i] = digits[in.data[i] >> 4];
+        out[2 * i + 1] = digits[in.data[i] & 15];
+    }
+    out[2 * in.len] = '\0';
+}
+
+static int hex_digit(char c) {
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+enum status hex_decode(uint8_t *out, size_t out_len, const char *text) {
+    if (strlen(text) != 2 * out_len) {
+        return STATUS_MALFORMED;
+    }
+    for (size_t i = 0; i < 2 * out_len; i++) {
+        if (hex_digit(text[i]) < 0) {
+            return STATUS_MALFORMED;
+        }
+    }
+    for (size_t i = 0; i < out_len; i++) {
+        out[i] = (uint8_t)(hex_digit(text[2 * i]) << 4 | hex_digit(text[2 * i + 1]));
+    }
+    return STATUS_OK;
+}
+
+enum status hex_decode_arena(struct arena *arena, struct bytes *out, const char *text) {
+    size_t len = strlen(text);
+    if (len % 2 != 0) {
+        return STATUS_MALFORMED;
+    }
+    char *lower = arena_text_n(arena, text, len);
+    uint8_t *bytes = arena_alloc(arena, len / 2);
+    if (lower == NULL || bytes == NULL) {
+        return STATUS_MEMORY;
+    }
+    for (size_t i = 0; i < len; i++) {
+        if (lower[i] >= 'A' && lower[i] <= 'F') {
+            lower[i] = (char)(lower[i] - 'A' + 'a');
+        }
+    }
+    enum status status = hex_decode(bytes, len / 2, lower);
+    if (status == STATUS_OK) {
+        *out = bytes_of(bytes, len / 2);
+    }
+    return status;
+}
+
+static const char base64_digits[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+size_t base64_encoded_size(size_t len) {
+    return (len + 2) / 3 * 4 + 1;
+}
+
+void base64_encode(char *out, struct bytes in) {
+    size_t at = 0;
+    for (size_t i = 0; i < in.len; i += 3) {
+        size_t left = in.len - i;
+        uint32_t group = (uint32_t)in.data[i] << 16;
+        group |= left > 1 ? (uint32_t)in.data[i + 1] << 8 : 0;
+        group |= left > 2 ? in.data[i + 2] : 0;
+        out[at++] = base64_digits[group >> 18];
+        out[at++] = base64_digits[group >> 12 & 63];
+        out[at++] = left > 1 ? base64_digits[group >> 6 & 63] : '=';
+        out[at++] = left > 2 ? base64_digits[group & 63] : '=';
+    }
+    out[at] = '\0';
+}
+
+char *base64_encode_arena(struct arena *arena, struct bytes in) {
+    char *out = arena_alloc(arena, base64_encoded_size(in.len));
+    if (out != NULL) {
+        base64_encode(out, in);
+    }
+    return out;
+}
+
+enum { NOT_BASE64 = 64 };
+
+/* The value of each digit, NOT_BASE64 for every other character. */
+static const uint8_t base64_values[256] = {
+    [0 ... 255] = NOT_BASE64,
+    ['A'] = 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25,
+    ['a'] = 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51,
+    ['0'] = 52, 53, 54, 55, 56, 57, 58, 59, 60, 61,
+    ['+'] = 62,
+    ['/'] = 63,
+};
+
+/* Decodes `num` digits (2, 3 or 4) of one group; false when one is none or trailing bits are set. */
+static bool base64_group(uint8_t *out, const char *text, size_t num) {
+    uint32_t group = 0;
+    for (size_t i = 0; i < 4; i++) {
+        uint8_t value = i < num ? base64_values[(uint8_t)text[i]] : 0;
+        if (value == NOT_BASE64) {
+            return false;
+        }
+        group = group << 6 | value;
+    }
+    if ((num == 2 && (group & 0xffff) != 0) || (num == 3 && (group & 0xff) != 0)) {
+        return false;
+    }
+    for (size_t i = 0; i + 1 < num; i++) {
+        out[i] = (uint8_t)(group >> (16 - 8 * i));
+    }
+    return true;
+}
+
+enum status base64_decode_arena(struct arena *arena, struct bytes *out, const char *text,
+                                size_t text_len, struct detail *detail) {
+    if (text_len % 4 != 0) {
+        return status_fail(detail, STATUS_MALFORMED, "base64 of %zu characters: not a multiple of 4",
+                           text_len);
+    }
+    size_t padding = 0;
+    while (padding < 2 && padding < text_len && text[text_len - 1 - padding] == '=') {
+        padding++;
+    }
+    size_t len = text_len / 4 * 3 - padding;
+    uint8_t *bytes = arena_alloc(arena, len);
+    if (bytes == NULL) {
+        return status_fail(detail, STATUS_MEMORY, "no room for %zu decoded bytes", len);
+    }
+    for (size_t i = 0; i < text_len; i += 4) {
+        size_t num = i + 4 == text_len ? 4 - padding : 4;
+        if (!base64_group(bytes + i / 4 * 3, text + i, num)) {
+            return status_fail(detail, STATUS_MALFORMED, "not base64 at offset %zu", i);
+        }
+    }
+    *out = bytes_of(bytes, len);
+    return STATUS_OK;
+}
