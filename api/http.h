@@ -1,26 +1,32 @@
-/* One HTTP request and its answer, as handlers see them: no socket, no library's types. The transport
- * fills the request and owns the exchange; a service answers at once, or says HTTP_WAIT and has the
- * exchange resumed later from any thread.
+/* One HTTP request and its answer, as handlers see them: no socket, no library's types. The
+ * transport fills the request and owns the exchange; a service answers at once, or says HTTP_WAIT
+ * and has the exchange resumed later from any thread.
  *
- * Life: admit (headers are there, body is not) -> handle (body is there) -> [HTTP_WAIT ... resume() from
- * any thread ... finish, on the worker again] -> the answer is sent -> the exchange and its arena end. */
+ * Life: admit (headers are there, body is not) -> handle (body is there) -> [HTTP_WAIT ... resume()
+ * from any thread ... finish, on the worker again] -> the answer is sent -> the exchange and its
+ * arena end. */
 #ifndef GATEHOUSE_API_HTTP_H
 #define GATEHOUSE_API_HTTP_H
 
 #include "server/base/arena.h"
 
 enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE, HTTP_OTHER };
-enum { HTTP_MAX_CHAIN = 8, HTTP_MAX_HEADERS_OUT = 16, HTTP_REQUEST_ID_SIZE = 33, HTTP_ADDRESS_SIZE = 46 };
+enum {
+    HTTP_MAX_CHAIN = 8,
+    HTTP_MAX_HEADERS_OUT = 16,
+    HTTP_REQUEST_ID_SIZE = 33,
+    HTTP_ADDRESS_SIZE = 46
+};
 
-/* Who is at the other end: from the verified TLS session or the socket's kind only, never from anything
- * that the request says. Constant for the connection. */
+/* Who is at the other end: from the verified TLS session or the socket's kind only, never from
+ * anything that the request says. Constant for the connection. */
 struct http_peer {
-    bool authenticated;                      /* a client certificate verified against this plane's anchors */
-    bool local;                              /* came over the plane's Unix socket */
-    uint8_t leaf_sha256[32];                 /* of the leaf's DER, when authenticated */
-    struct bytes chain[HTTP_MAX_CHAIN];      /* DER, leaf first; valid as long as the exchange */
+    bool authenticated;      /* a client certificate verified against this plane's anchors */
+    bool local;              /* came over the plane's Unix socket */
+    uint8_t leaf_sha256[32]; /* of the leaf's DER, when authenticated */
+    struct bytes chain[HTTP_MAX_CHAIN]; /* DER, leaf first; valid as long as the exchange */
     size_t num_chain;
-    char address[HTTP_ADDRESS_SIZE];         /* numeric; "local" for a Unix socket */
+    char address[HTTP_ADDRESS_SIZE]; /* numeric; "local" for a Unix socket */
 };
 
 struct http_header {
@@ -31,28 +37,29 @@ struct http_exchange {
     /* The request; constant for services. */
     enum http_method method;
     const char *method_name;
-    const char *path;                        /* as received, without the query, still percent-encoded */
-    const char *query;                       /* after '?', raw; "" when there is none */
-    struct bytes body;                       /* empty in admit() */
+    const char *path;  /* as received, without the query, still percent-encoded */
+    const char *query; /* after '?', raw; "" when there is none */
+    struct bytes body; /* empty in admit() */
     const struct http_peer *peer;
-    char request_id[HTTP_REQUEST_ID_SIZE];   /* hex; sent back as X-Request-Id */
-    int64_t received_us;                     /* clock_monotonic_us at the headers' end */
-    struct arena *arena;                     /* lives until the answer is sent */
-    void *worker;                            /* what service->worker_new gave for this worker */
-    void *state;                             /* the service's own, NULL at first */
+    char request_id[HTTP_REQUEST_ID_SIZE]; /* hex; sent back as X-Request-Id */
+    int64_t received_us;                   /* clock_monotonic_us at the headers' end */
+    struct arena *arena;                   /* lives until the answer is sent */
+    void *worker;                          /* what service->worker_new gave for this worker */
+    void *state;                           /* the service's own, NULL at first */
 
     /* The answer; the transport adds Date, Content-Length, Connection and X-Request-Id. */
-    unsigned status;                         /* 0 until answered */
-    const char *content_type;                /* static or arena; NULL with an empty body */
-    struct bytes answer;                     /* static or arena */
+    unsigned status;          /* 0 until answered */
+    const char *content_type; /* static or arena; NULL with an empty body */
+    struct bytes answer;      /* static or arena */
     struct http_header header[HTTP_MAX_HEADERS_OUT];
     size_t num_headers;
 
-    /* Wakes the exchange after HTTP_WAIT: from any thread, exactly once for each HTTP_WAIT, also before
-     * handle() has returned. */
+    /* Wakes the exchange after HTTP_WAIT: from any thread, exactly once for each HTTP_WAIT, also
+     * before handle() has returned. */
     void (*resume)(struct http_exchange *x);
-    /* The value of a request header, name case-insensitive, NULL when absent. With `count` the number of
-     * times it stands in the request is written there (a caller that must not be fooled refuses > 1). */
+    /* The value of a request header, name case-insensitive, NULL when absent. With `count` the
+     * number of times it stands in the request is written there (a caller that must not be fooled
+     * refuses > 1). */
     const char *(*request_header)(const struct http_exchange *x, const char *name, size_t *count);
 };
 
@@ -70,21 +77,25 @@ enum http_refusal {
 /* One plane's behaviour. Every callback runs on the worker's thread and must not block. */
 struct http_service {
     void *context;
-    /* A context for one worker (its store reader, ...), and its end. NULL from worker_new: no start. */
+    /* A context for one worker (its store reader, ...), and its end. NULL from worker_new: no
+     * start. */
     void *(*worker_new)(void *context, unsigned worker);
     void (*worker_free)(void *worker);
-    /* Headers are in: fill an answer (x->status != 0) to refuse before the body is read. May be NULL. */
+    /* Headers are in: fill an answer (x->status != 0) to refuse before the body is read. May be
+     * NULL. */
     void (*admit)(void *context, struct http_exchange *x);
     /* The whole request is in. Fill the answer and return HTTP_ANSWER, or return HTTP_WAIT. */
     enum http_next (*handle)(void *context, struct http_exchange *x);
     /* After resume(): as handle. */
     enum http_next (*finish)(void *context, struct http_exchange *x);
     void (*refuse)(void *context, struct http_exchange *x, enum http_refusal why);
-    /* The answer was handed to the kernel, or the connection ended: for logs and counters. May be NULL. */
+    /* The answer was handed to the kernel, or the connection ended: for logs and counters. May be
+     * NULL. */
     void (*ended)(void *context, const struct http_exchange *x);
 };
 
-/* Adds a header to the answer; false when there are HTTP_MAX_HEADERS_OUT already. Strings static or arena. */
+/* Adds a header to the answer; false when there are HTTP_MAX_HEADERS_OUT already. Strings static or
+ * arena. */
 MUST_USE bool http_add_header(struct http_exchange *x, const char *name, const char *value);
 
 #endif

@@ -1,5 +1,6 @@
-/* Appraisal: facts x baseline -> verdict and findings. Pure; one evidence and one baseline give the same findings in the same order,
- * always. Compiled baselines are immutable and shared by threads. Terms: RFC 9334. */
+/* Appraisal: facts x baseline -> verdict and findings. Pure; one evidence and one baseline give the
+ * same findings in the same order, always. Compiled baselines are immutable and shared by threads.
+ * Terms: RFC 9334. */
 #ifndef GATEHOUSE_APPRAISAL_H
 #define GATEHOUSE_APPRAISAL_H
 
@@ -13,10 +14,10 @@ const char *tier_name(enum tier tier);          /* "measured" */
 enum severity { SEVERITY_INFO, SEVERITY_DENY };
 
 struct finding {
-    const char *code;        /* stable: "pcr_mismatch", "pcr_not_quoted", "pcr_unlisted", ... */
-    const char *rule;        /* the family: "pcrs", "unlisted_pcrs" */
-    int pcr, event;          /* -1: none */
-    const char *expected;    /* "one of: <hex>, <hex>"; NULL: nothing in particular */
+    const char *code;     /* stable: "pcr_mismatch", "pcr_not_quoted", "pcr_unlisted", ... */
+    const char *rule;     /* the family: "pcrs", "unlisted_pcrs" */
+    int pcr, event;       /* -1: none */
+    const char *expected; /* "one of: <hex>, <hex>"; NULL: nothing in particular */
     const char *found;
     enum severity severity;
     const char *remediation; /* a sentence that an administrator can act on */
@@ -28,23 +29,27 @@ struct appraisal {
     enum tier tier;
     struct finding *finding; /* denying ones first, by rule then PCR; arena */
     size_t num_findings;
-    size_t baseline;         /* which of the baselines the verdict is from: the one satisfied, or else the nearest */
+    size_t baseline; /* which of the baselines the verdict is from: the one satisfied, or else the
+                        nearest */
 };
 
 struct baseline;
 enum { BASELINE_MAX_BYTES = 256 * 1024, BASELINE_MAX_PER_MODEL = 64 };
 
-/* Reads a baseline document (api.md, "Baseline document"), every field checked; unknown fields are refused. The detail starts with the field's path;
- * *code, when not NULL, becomes a stable code: "unknown_field", "invalid_baseline". MALFORMED, LIMIT, MEMORY. */
-MUST_USE enum status baseline_compile(struct baseline **out, struct bytes json, const char **code, struct detail *detail);
+/* Reads a baseline document (api.md, "Baseline document"), every field checked; unknown fields are
+ * refused. The detail starts with the field's path; *code, when not NULL, becomes a stable code:
+ * "unknown_field", "invalid_baseline". MALFORMED, LIMIT, MEMORY. */
+MUST_USE enum status baseline_compile(struct baseline **out, struct bytes json, const char **code,
+                                      struct detail *detail);
 void baseline_free(struct baseline *baseline); /* NULL is allowed */
 const char *baseline_model(const struct baseline *baseline);
 const char *baseline_label(const struct baseline *baseline);
 /* The PCRs that the baseline names, in its bank. */
 void baseline_selection(const struct baseline *baseline, struct pcr_selection *out);
 
-/* Any satisfied baseline is enough; with none the findings are those of the nearest (fewest denials, first wins). num 0: untrusted,
- * "no_active_baseline". MEMORY when the arena is full: then no verdict. */
+/* Any satisfied baseline is enough; with none the findings are those of the nearest (fewest
+ * denials, first wins). num 0: untrusted, "no_active_baseline". MEMORY when the arena is full: then
+ * no verdict. */
 MUST_USE enum status appraise(struct appraisal *out, struct arena *arena, const struct facts *facts,
                               const struct baseline *const *baselines, size_t num);
 

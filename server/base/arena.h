@@ -1,6 +1,6 @@
-/* Memory for the life of one request: many small allocations, one release, a cap on the sum. Once an
- * allocation did not fit, `overflow` stays true and every later call returns NULL, so that a function
- * may check once at its end. Not thread-safe: one owner at a time. */
+/* Memory for the life of one request: many small allocations, one release, a cap on the sum. Once
+ * an allocation did not fit, `overflow` stays true and every later call returns NULL, so that a
+ * function may check once at its end. Not thread-safe: one owner at a time. */
 #ifndef GATEHOUSE_BASE_ARENA_H
 #define GATEHOUSE_BASE_ARENA_H
 

@@ -85,23 +85,29 @@ char *base64_encode_arena(struct arena *arena, struct bytes in) {
     return out;
 }
 
-enum { NOT_BASE64 = 64 };
+enum { NOT_BASE64 = 64, X = NOT_BASE64 };
 
-/* The value of each digit, NOT_BASE64 for every other character. */
-static const uint8_t base64_values[256] = {
-    [0 ... 255] = NOT_BASE64,
-    ['A'] = 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25,
-    ['a'] = 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51,
-    ['0'] = 52, 53, 54, 55, 56, 57, 58, 59, 60, 61,
-    ['+'] = 62,
-    ['/'] = 63,
+/* The value of each ASCII character, by rows of 16; X for those that are no digit. */
+static const uint8_t base64_values[128] = {
+    X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,
+    X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  62,
+    X,  X,  X,  63, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, X,  X,  X,  X,  X,  X,  X,  0,
+    1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22,
+    23, 24, 25, X,  X,  X,  X,  X,  X,  26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38,
+    39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, X,  X,  X,  X,  X,
 };
 
-/* Decodes `num` digits (2, 3 or 4) of one group; false when one is none or trailing bits are set. */
+static uint8_t base64_value(char c) {
+    unsigned char at = (unsigned char)c;
+    return at < sizeof base64_values ? base64_values[at] : NOT_BASE64;
+}
+
+/* Decodes `num` digits (2, 3 or 4) of one group; false when one is none or trailing bits are set.
+ */
 static bool base64_group(uint8_t *out, const char *text, size_t num) {
     uint32_t group = 0;
     for (size_t i = 0; i < 4; i++) {
-        uint8_t value = i < num ? base64_values[(uint8_t)text[i]] : 0;
+        uint8_t value = i < num ? base64_value(text[i]) : 0;
         if (value == NOT_BASE64) {
             return false;
         }
@@ -119,8 +125,8 @@ static bool base64_group(uint8_t *out, const char *text, size_t num) {
 enum status base64_decode_arena(struct arena *arena, struct bytes *out, const char *text,
                                 size_t text_len, struct detail *detail) {
     if (text_len % 4 != 0) {
-        return status_fail(detail, STATUS_MALFORMED, "base64 of %zu characters: not a multiple of 4",
-                           text_len);
+        return status_fail(detail, STATUS_MALFORMED,
+                           "base64 of %zu characters: not a multiple of 4", text_len);
     }
     size_t padding = 0;
     while (padding < 2 && padding < text_len && text[text_len - 1 - padding] == '=') {

@@ -1,4 +1,5 @@
-/* Hex and base64 (RFC 4648), strict: decoding takes exactly one spelling of each value. Stateless. */
+/* Hex and base64 (RFC 4648), strict: decoding takes exactly one spelling of each value. Stateless.
+ */
 #ifndef GATEHOUSE_BASE_ENCODING_H
 #define GATEHOUSE_BASE_ENCODING_H
 
@@ -15,8 +16,8 @@ MUST_USE enum status hex_decode_arena(struct arena *arena, struct bytes *out, co
 size_t base64_encoded_size(size_t len);
 void base64_encode(char *out, struct bytes in);
 char *base64_encode_arena(struct arena *arena, struct bytes in); /* NULL on overflow */
-/* Standard alphabet, padded, no white space, zero trailing bits; into the arena. MALFORMED (the detail
- * names the offset), MEMORY. */
+/* Standard alphabet, padded, no white space, zero trailing bits; into the arena. MALFORMED (the
+ * detail names the offset), MEMORY. */
 MUST_USE enum status base64_decode_arena(struct arena *arena, struct bytes *out, const char *text,
                                          size_t text_len, struct detail *detail);
 

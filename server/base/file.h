@@ -4,9 +4,9 @@
 
 #include "server/base/bytes.h"
 
-/* Reads the whole of `path` ("-": standard input) into malloc'd *out (caller frees; one terminator byte
- * follows, not counted). LIMIT over max_len; NOT_FOUND; DENIED; INTERNAL; MEMORY. The detail names the
- * path and the cause. */
+/* Reads the whole of `path` ("-": standard input) into malloc'd *out (caller frees; one terminator
+ * byte follows, not counted). LIMIT over max_len; NOT_FOUND; DENIED; INTERNAL; MEMORY. The detail
+ * names the path and the cause. */
 MUST_USE enum status file_read(uint8_t **out, size_t *out_len, const char *path, size_t max_len,
                                struct detail *detail);
 /* Writes a new file (never over an existing one) with `mode`, synced. CONFLICT when it exists. */

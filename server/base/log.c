@@ -66,16 +66,20 @@ void log_write(const struct log *log, enum log_level level, const char *event,
     int64_t now_ms = clock_unix_ms();
     rfc3339_format(time, now_ms / 1000);
     char text[LINE_MAX_LEN];
-    const char *form = log->form == LOG_JSON
-                           ? "{\"time\":\"%.19s.%03dZ\",\"level\":\"%s\",\"event\":\"%s\""
-                           : "%.19s.%03dZ %-7s %s";
-    int head = snprintf(text, sizeof text, form, time, (int)(now_ms % 1000), names[level], event);
+    int ms = (int)(now_ms % 1000);
+    int head =
+        log->form == LOG_JSON
+            ? snprintf(text, sizeof text,
+                       "{\"time\":\"%.19s.%03dZ\",\"level\":\"%s\",\"event\":\"%s\"", time, ms,
+                       names[level], event)
+            : snprintf(text, sizeof text, "%.19s.%03dZ %-7s %s", time, ms, names[level], event);
     struct writer line = writer_of(text, sizeof text - 3);
     line.len = head < 0 ? 0 : (size_t)head < line.cap ? (size_t)head : line.cap;
     for (; fields->type != LOG_END; fields++) {
         size_t before = line.len;
         put_field(&line, log->form, fields);
-        if (line.overflow) { /* a field that does not fit is left out whole, so that JSON stays JSON */
+        if (line.overflow) { /* a field that does not fit is left out whole, so that JSON stays JSON
+                              */
             line.len = before;
             line.overflow = false;
         }

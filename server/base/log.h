@@ -1,5 +1,5 @@
-/* Structured logs, one line an event, to a descriptor: JSON lines or text. Thread-safe (one write(2) a
- * line). Callers never pass a secret, a nonce or a whole certificate. */
+/* Structured logs, one line an event, to a descriptor: JSON lines or text. Thread-safe (one
+ * write(2) a line). Callers never pass a secret, a nonce or a whole certificate. */
 #ifndef GATEHOUSE_BASE_LOG_H
 #define GATEHOUSE_BASE_LOG_H
 
@@ -25,10 +25,11 @@ struct log_field {
 #define log_str(k, v) ((struct log_field){.type = LOG_STRING, .key = (k), .string = (v)})
 #define log_int(k, v) ((struct log_field){.type = LOG_INTEGER, .key = (k), .integer = (int64_t)(v)})
 
-/* `log` may be NULL: nothing is written. `event` is a stable snake_case name. Lines over 4 KiB are cut. */
+/* `log` may be NULL: nothing is written. `event` is a stable snake_case name. Lines over 4 KiB are
+ * cut. */
 void log_write(const struct log *log, enum log_level level, const char *event,
                const struct log_field *fields);
-#define log_event(log, level, event, ...) \
+#define log_event(log, level, event, ...)                                                          \
     log_write((log), (level), (event), (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
 
 #endif

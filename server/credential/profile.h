@@ -1,38 +1,42 @@
-/* Certificate profiles: what our authorities issue, and nothing else (RFC 5280). Pure: key, time and serial
- * are inputs. Used inside the signer process, by `gatehouse init`, and by tests. */
+/* Certificate profiles: what our authorities issue, and nothing else (RFC 5280). Pure: key, time
+ * and serial are inputs. Used inside the signer process, by `gatehouse init`, and by tests. */
 #ifndef GATEHOUSE_CREDENTIAL_PROFILE_H
 #define GATEHOUSE_CREDENTIAL_PROFILE_H
 
 #include "server/crypto/x509.h"
 
 enum profile {
-    PROFILE_IDENTITY, /* device identity: clientAuth, SAN URI spiffe://<trust domain>/identity/<device id>, at most 400 days */
-    PROFILE_ACCESS,   /* access credential: clientAuth, SAN URI spiffe://<trust domain>/device/<device id>, 5 min to 24 h */
-    PROFILE_CA,       /* init only: self-signed, pathlen 0, keyCertSign + cRLSign, at most 20 years */
-    PROFILE_SERVER,   /* init only: serverAuth, DNS/IP SANs */
-    PROFILE_CLIENT    /* init only: clientAuth, for operators and proxies */
+    PROFILE_IDENTITY, /* device identity: clientAuth, SAN URI spiffe://<trust
+                         domain>/identity/<device id>, at most 400 days */
+    PROFILE_ACCESS, /* access credential: clientAuth, SAN URI spiffe://<trust domain>/device/<device
+                       id>, 5 min to 24 h */
+    PROFILE_CA,     /* init only: self-signed, pathlen 0, keyCertSign + cRLSign, at most 20 years */
+    PROFILE_SERVER, /* init only: serverAuth, DNS/IP SANs */
+    PROFILE_CLIENT  /* init only: clientAuth, for operators and proxies */
 };
 
 enum { CERTIFICATE_DER_MAX = 2048, PROFILE_SERIAL_LEN = 16, PROFILE_MAX_SANS = 8 };
 
 struct certificate_request {
     enum profile profile;
-    struct bytes spki;                    /* DER of the subject's key */
-    const char *common_name;              /* UTF-8, at most 64 bytes */
-    const char *san_uri;                  /* IDENTITY, ACCESS */
-    const char *san[PROFILE_MAX_SANS];    /* SERVER: DNS names or numeric addresses; NULL ends */
-    int64_t not_before, not_after;        /* unix seconds */
-    uint8_t serial[PROFILE_SERIAL_LEN];   /* random; its top bit is cleared and it is never zero */
+    struct bytes spki;                  /* DER of the subject's key */
+    const char *common_name;            /* UTF-8, at most 64 bytes */
+    const char *san_uri;                /* IDENTITY, ACCESS */
+    const char *san[PROFILE_MAX_SANS];  /* SERVER: DNS names or numeric addresses; NULL ends */
+    int64_t not_before, not_after;      /* unix seconds */
+    uint8_t serial[PROFILE_SERIAL_LEN]; /* random; its top bit is cleared and it is never zero */
 };
 
-struct issuer {                            /* who signs */
-    const struct private_key *key;         /* P-256 or P-384 */
-    struct bytes certificate;              /* its DER; empty for a self-signed CA */
+struct issuer {                    /* who signs */
+    const struct private_key *key; /* P-256 or P-384 */
+    struct bytes certificate;      /* its DER; empty for a self-signed CA */
 };
 
-/* Writes the certificate (at most CERTIFICATE_DER_MAX bytes). INVALID names the rule of the profile that the
- * request breaks. Serial, SubjectKeyIdentifier, AuthorityKeyIdentifier, critical keyUsage and basicConstraints are set here. */
+/* Writes the certificate (at most CERTIFICATE_DER_MAX bytes). INVALID names the rule of the profile
+ * that the request breaks. Serial, SubjectKeyIdentifier, AuthorityKeyIdentifier, critical keyUsage
+ * and basicConstraints are set here. */
 MUST_USE enum status profile_issue(struct writer *out, const struct issuer *issuer,
-                                   const struct certificate_request *request, struct detail *detail);
+                                   const struct certificate_request *request,
+                                   struct detail *detail);
 
 #endif

@@ -1,6 +1,7 @@
-/* The signer: a child process that alone holds the CA keys. Forked before any thread, socket or store; keeps
- * one socketpair, no file, and a seccomp filter that leaves it read, write, memory, time and exit. It takes only
- * requests of PROFILE_IDENTITY and PROFILE_ACCESS within their limits, for the trust domain given at the start. */
+/* The signer: a child process that alone holds the CA keys. Forked before any thread, socket or
+ * store; keeps one socketpair, no file, and a seccomp filter that leaves it read, write, memory,
+ * time and exit. It takes only requests of PROFILE_IDENTITY and PROFILE_ACCESS within their limits,
+ * for the trust domain given at the start. */
 #ifndef GATEHOUSE_CREDENTIAL_SIGNER_H
 #define GATEHOUSE_CREDENTIAL_SIGNER_H
 
@@ -14,29 +15,31 @@ struct signer_options {
     const char *access_key_file, *access_certificate_file;     /* PEM */
 };
 
-/* Reads the keys in the child after the fork, so that they never are in the parent. Fails when a key is unreadable, readable by
- * others, or does not match its certificate. */
-MUST_USE enum status signer_start(struct signer **out, const struct signer_options *options, struct detail *detail);
+/* Reads the keys in the child after the fork, so that they never are in the parent. Fails when a
+ * key is unreadable, readable by others, or does not match its certificate. */
+MUST_USE enum status signer_start(struct signer **out, const struct signer_options *options,
+                                  struct detail *detail);
 
 enum { SIGNER_BATCH_MAX = 256 };
 
 struct sign_job {
-    enum profile profile;                  /* IDENTITY or ACCESS */
+    enum profile profile; /* IDENTITY or ACCESS */
     uint8_t spki[KEY_SPKI_MAX];
     size_t spki_len;
     char device_id[33];
-    int64_t not_before, not_after;         /* unix seconds */
+    int64_t not_before, not_after; /* unix seconds */
     uint8_t serial[PROFILE_SERIAL_LEN];
     /* Filled by signer_sign: */
-    enum status status;                    /* OK, INVALID (profile), INTERNAL */
+    enum status status; /* OK, INVALID (profile), INTERNAL */
     uint8_t der[CERTIFICATE_DER_MAX];
     size_t der_len;
-    uint8_t sha256[32];                    /* of der */
+    uint8_t sha256[32]; /* of der */
 };
 
-/* Signs up to SIGNER_BATCH_MAX jobs in one exchange of messages. OK: each job has its own status. INTERNAL: the signer is
- * gone (the gateway then stops). One caller at a time: the committer. */
-MUST_USE enum status signer_sign(struct signer *signer, struct sign_job *const *jobs, size_t num, struct detail *detail);
+/* Signs up to SIGNER_BATCH_MAX jobs in one exchange of messages. OK: each job has its own status.
+ * INTERNAL: the signer is gone (the gateway then stops). One caller at a time: the committer. */
+MUST_USE enum status signer_sign(struct signer *signer, struct sign_job *const *jobs, size_t num,
+                                 struct detail *detail);
 
 /* DER of the authorities' certificates, read by the parent; valid as long as the signer. */
 struct bytes signer_authority(const struct signer *signer, enum profile profile);

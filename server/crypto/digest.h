@@ -13,8 +13,8 @@ enum hash_alg {
 };
 enum { DIGEST_MAX = 64 };
 
-size_t digest_len(enum hash_alg alg);          /* bytes; 0 for what we do not compute */
-const char *hash_name(enum hash_alg alg);      /* "sha256"; "none" */
+size_t digest_len(enum hash_alg alg);           /* bytes; 0 for what we do not compute */
+const char *hash_name(enum hash_alg alg);       /* "sha256"; "none" */
 enum hash_alg hash_from_name(const char *name); /* HASH_NONE when unknown */
 
 /* Writes digest_len(alg) bytes. Never fails for a supported alg: any fault inside aborts. */

@@ -9,51 +9,65 @@ enum { KEY_RSA_MAX = 512, KEY_EC_MAX = 48, KEY_SPKI_MAX = 600, KEY_SIGNATURE_MAX
 
 struct public_key {
     enum key_kind kind;
-    uint16_t bits;               /* of the modulus or the curve */
-    uint8_t n[KEY_RSA_MAX];      /* RSA modulus, big-endian, n_len bytes, first one not 0 */
+    uint16_t bits;          /* of the modulus or the curve */
+    uint8_t n[KEY_RSA_MAX]; /* RSA modulus, big-endian, n_len bytes, first one not 0 */
     size_t n_len;
-    uint32_t e;                  /* RSA */
+    uint32_t e;                           /* RSA */
     uint8_t x[KEY_EC_MAX], y[KEY_EC_MAX]; /* EC point, big-endian, 32 or 48 bytes; Ed25519: x[32] */
 };
 
-enum signature_scheme { SIGNATURE_NONE, SIGNATURE_ECDSA, SIGNATURE_RSASSA, SIGNATURE_RSAPSS, SIGNATURE_ED25519 };
+enum signature_scheme {
+    SIGNATURE_NONE,
+    SIGNATURE_ECDSA,
+    SIGNATURE_RSASSA,
+    SIGNATURE_RSAPSS,
+    SIGNATURE_ED25519
+};
 
 const char *key_kind_name(enum key_kind kind); /* "rsa", "ec-p256", ... */
 
-/* DER SubjectPublicKeyInfo (RFC 5280 4.1), whole input. RSA 2048..4096 bits with odd e >= 65537; a point
- * that is not on its curve is INVALID. MALFORMED, UNSUPPORTED. rsaesOaep keys are read as RSA. */
-MUST_USE enum status public_key_from_spki(struct public_key *out, struct bytes spki, struct detail *detail);
+/* DER SubjectPublicKeyInfo (RFC 5280 4.1), whole input. RSA 2048..4096 bits with odd e >= 65537; a
+ * point that is not on its curve is INVALID. MALFORMED, UNSUPPORTED. rsaesOaep keys are read as
+ * RSA. */
+MUST_USE enum status public_key_from_spki(struct public_key *out, struct bytes spki,
+                                          struct detail *detail);
 /* PEM "PUBLIC KEY", whole text. */
-MUST_USE enum status public_key_from_pem(struct public_key *out, struct bytes pem, struct detail *detail);
+MUST_USE enum status public_key_from_pem(struct public_key *out, struct bytes pem,
+                                         struct detail *detail);
 /* Writes canonical DER (rsaEncryption, named curves) of at most KEY_SPKI_MAX bytes. */
 MUST_USE enum status public_key_to_spki(struct writer *out, const struct public_key *key);
 MUST_USE enum status public_key_spki_sha256(uint8_t out[static 32], const struct public_key *key);
 bool public_key_equal(const struct public_key *a, const struct public_key *b);
-/* For keys that did not come through public_key_from_spki (a TPM2B_PUBLIC): sizes, exponent, point on curve. */
+/* For keys that did not come through public_key_from_spki (a TPM2B_PUBLIC): sizes, exponent, point
+ * on curve. */
 MUST_USE enum status public_key_check(const struct public_key *key, struct detail *detail);
 
-/* A signature as it stands in TPM structures: ECDSA as r and s big-endian; RSA as the modulus-sized block. */
+/* A signature as it stands in TPM structures: ECDSA as r and s big-endian; RSA as the modulus-sized
+ * block. */
 struct signature {
     enum signature_scheme scheme;
-    enum hash_alg hash;          /* ignored for Ed25519 */
-    struct bytes r, s;           /* ECDSA: r, s; others: r is the whole signature, s empty */
+    enum hash_alg hash; /* ignored for Ed25519 */
+    struct bytes r, s;  /* ECDSA: r, s; others: r is the whole signature, s empty */
 };
 
-/* OK when `sig` over `message` holds under `key`, INVALID when not; UNSUPPORTED for SHA-1, none, or a
- * scheme that does not fit the key. RSAPSS takes any salt length (TPMs use the largest). */
+/* OK when `sig` over `message` holds under `key`, INVALID when not; UNSUPPORTED for SHA-1, none, or
+ * a scheme that does not fit the key. RSAPSS takes any salt length (TPMs use the largest). */
 MUST_USE enum status signature_verify(const struct public_key *key, const struct signature *sig,
                                       struct bytes message, struct detail *detail);
 
 /* A private key in memory; wiped by private_key_free. */
 struct private_key;
 /* PEM (PKCS#8 or SEC1/PKCS#1), unencrypted. */
-MUST_USE enum status private_key_from_pem(struct private_key **out, struct bytes pem, struct detail *detail);
+MUST_USE enum status private_key_from_pem(struct private_key **out, struct bytes pem,
+                                          struct detail *detail);
 MUST_USE enum status private_key_generate(struct private_key **out, enum key_kind kind);
 /* PKCS#8 PEM into malloc'd, terminated text; the caller wipes and frees it. */
 MUST_USE enum status private_key_to_pem(char **out, const struct private_key *key);
 void private_key_public(const struct private_key *key, struct public_key *out);
-/* DER signature as X.509 wants it (ECDSA-Sig-Value, or the block); EC: SHA-256 for P-256, SHA-384 for P-384. */
-MUST_USE enum status private_key_sign(const struct private_key *key, struct writer *out, struct bytes message);
+/* DER signature as X.509 wants it (ECDSA-Sig-Value, or the block); EC: SHA-256 for P-256, SHA-384
+ * for P-384. */
+MUST_USE enum status private_key_sign(const struct private_key *key, struct writer *out,
+                                      struct bytes message);
 void private_key_free(struct private_key *key); /* NULL is allowed */
 
 #endif

@@ -1,5 +1,6 @@
-/* Facts: what a device proved, whatever the evidence format, and how each fact is vouched for. Appraisal reads only these.
- * All views borrow from the evidence or the arena it was verified with. */
+/* Facts: what a device proved, whatever the evidence format, and how each fact is vouched for.
+ * Appraisal reads only these. All views borrow from the evidence or the arena it was verified with.
+ */
 #ifndef GATEHOUSE_EVIDENCE_FACTS_H
 #define GATEHOUSE_EVIDENCE_FACTS_H
 
@@ -8,14 +9,15 @@
 
 enum vouching {
     VOUCHED_CLAIMED = 0, /* nothing vouches: never read by a rule */
-    VOUCHED_BOUND,       /* event data whose hash is the event's digest, or whose coverage the specification states */
+    VOUCHED_BOUND,       /* event data whose hash is the event's digest, or whose coverage the
+                            specification states */
     VOUCHED_REPLAYED,    /* a digest in a log that replays to a quoted PCR */
     VOUCHED_QUOTED       /* a PCR in the signed selection */
 };
 
 struct fact_pcr {
-    bool quoted;             /* in the signed selection; then value is what the TPM holds */
-    bool logged;             /* the log extends it, and replays to value */
+    bool quoted; /* in the signed selection; then value is what the TPM holds */
+    bool logged; /* the log extends it, and replays to value */
     uint8_t value[DIGEST_MAX];
 };
 struct fact_bank {
@@ -26,10 +28,10 @@ struct fact_bank {
 enum { FACTS_MAX_EVENTS = 8192 };
 
 struct fact_event {
-    uint32_t index;          /* 0-based position in the log */
-    uint32_t pcr, type;      /* type is a claim: no digest covers it */
-    enum vouching digest_vouched; /* REPLAYED, or CLAIMED when its PCR is not quoted */
-    enum vouching data_vouched;   /* BOUND, or CLAIMED */
+    uint32_t index;                     /* 0-based position in the log */
+    uint32_t pcr, type;                 /* type is a claim: no digest covers it */
+    enum vouching digest_vouched;       /* REPLAYED, or CLAIMED when its PCR is not quoted */
+    enum vouching data_vouched;         /* BOUND, or CLAIMED */
     struct bytes digest[PCR_MAX_BANKS]; /* parallel to facts.bank */
     struct bytes data;
 };

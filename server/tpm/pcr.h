@@ -17,11 +17,14 @@ struct pcr_selection {
 };
 
 /* "sha256:0,1,2,7" or "sha256:0-9,14+sha384:0-7". MALFORMED with the offset. */
-MUST_USE enum status pcr_selection_parse(struct pcr_selection *out, const char *text, struct detail *detail);
-/* Canonical: banks in the order given, single indices, "+" between banks. out has PCR_SELECTION_TEXT bytes. */
+MUST_USE enum status pcr_selection_parse(struct pcr_selection *out, const char *text,
+                                         struct detail *detail);
+/* Canonical: banks in the order given, single indices, "+" between banks. out has
+ * PCR_SELECTION_TEXT bytes. */
 void pcr_selection_format(char *out, const struct pcr_selection *selection);
 /* The same PCRs in the same banks, whatever the order of banks. */
 bool pcr_selection_equal(const struct pcr_selection *a, const struct pcr_selection *b);
-uint32_t pcr_selection_mask(const struct pcr_selection *selection, enum hash_alg bank); /* 0: none */
+uint32_t pcr_selection_mask(const struct pcr_selection *selection,
+                            enum hash_alg bank); /* 0: none */
 
 #endif

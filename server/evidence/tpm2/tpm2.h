@@ -1,49 +1,56 @@
-/* The `tpm2` evidence format: a quote, its signature, and the logs that explain it. Bytes in, facts out. Pure: time, nonce and key
- * are inputs. Source: TPM 2.0 Library Parts 1-3; TCG PC Client Platform Firmware Profile 1.06. */
+/* The `tpm2` evidence format: a quote, its signature, and the logs that explain it. Bytes in, facts
+ * out. Pure: time, nonce and key are inputs. Source: TPM 2.0 Library Parts 1-3; TCG PC Client
+ * Platform Firmware Profile 1.06. */
 #ifndef GATEHOUSE_EVIDENCE_TPM2_H
 #define GATEHOUSE_EVIDENCE_TPM2_H
 
 #include "server/evidence/facts.h"
 #include "server/tpm/attest.h"
 
-struct tpm2_evidence {              /* decoded, borrowed */
-    struct bytes quote;             /* TPMS_ATTEST */
-    struct bytes signature;         /* TPMT_SIGNATURE */
-    struct bytes tcg_event_log;     /* empty: none */
-    struct bytes ima_log;           /* empty: none */
-    /* The PCR values that the device says it quoted; num_banks 0: none given, then each value follows from the log or the
-     * reset state. Claims: used only when they hash to the signed pcrDigest. */
+struct tpm2_evidence {          /* decoded, borrowed */
+    struct bytes quote;         /* TPMS_ATTEST */
+    struct bytes signature;     /* TPMT_SIGNATURE */
+    struct bytes tcg_event_log; /* empty: none */
+    struct bytes ima_log;       /* empty: none */
+    /* The PCR values that the device says it quoted; num_banks 0: none given, then each value
+     * follows from the log or the reset state. Claims: used only when they hash to the signed
+     * pcrDigest. */
     struct fact_bank claimed[PCR_MAX_BANKS];
     size_t num_claimed;
 };
 
 struct tpm2_expectation {
-    const struct public_key *ak;    /* verifies the quote */
-    enum hash_alg ak_hash;          /* the hash the AK's scheme states; HASH_NONE: any of SHA-256/384/512 */
-    struct bytes nonce;             /* extraData must be exactly this */
-    const struct pcr_selection *selection; /* the whole pcrSelect must equal it; NULL: any (`gatehouse appraise` without --pcrs) */
+    const struct public_key *ak; /* verifies the quote */
+    enum hash_alg ak_hash; /* the hash the AK's scheme states; HASH_NONE: any of SHA-256/384/512 */
+    struct bytes nonce;    /* extraData must be exactly this */
+    const struct pcr_selection *selection; /* the whole pcrSelect must equal it; NULL: any
+                                              (`gatehouse appraise` without --pcrs) */
 };
 
 /* A stable code of api.md for evidence that does not verify. */
 enum tpm2_failure {
     TPM2_VERIFIED = 0,
-    TPM2_MALFORMED,                 /* "evidence_malformed": 400, the detail has field and offset */
-    TPM2_SIGNATURE_INVALID,         /* "quote_signature_invalid" */
-    TPM2_SIGNATURE_UNSUPPORTED,     /* "quote_signature_unsupported": SHA-1, or a scheme that is not the AK's */
-    TPM2_NOT_A_QUOTE,               /* "not_a_quote": magic or type */
-    TPM2_NONCE_MISMATCH,            /* "nonce_mismatch" */
-    TPM2_SELECTION_MISMATCH,        /* "pcr_selection_mismatch" */
-    TPM2_WEAK_BANK,                 /* "weak_pcr_bank": only SHA-1 quoted */
-    TPM2_PCR_DIGEST_MISMATCH,       /* "pcr_digest_mismatch": the claimed values are not the quoted ones */
-    TPM2_LOG_UNSUPPORTED,           /* "log_format_unsupported": an old SHA-1-format log */
-    TPM2_LOG_DOES_NOT_REPLAY,       /* "log_does_not_replay" */
-    TPM2_PCR_UNKNOWN                /* "pcr_values_missing": a quoted PCR follows neither from the log nor from reset, and no values came */
+    TPM2_MALFORMED,             /* "evidence_malformed": 400, the detail has field and offset */
+    TPM2_SIGNATURE_INVALID,     /* "quote_signature_invalid" */
+    TPM2_SIGNATURE_UNSUPPORTED, /* "quote_signature_unsupported": SHA-1, or a scheme that is not the
+                                   AK's */
+    TPM2_NOT_A_QUOTE,           /* "not_a_quote": magic or type */
+    TPM2_NONCE_MISMATCH,        /* "nonce_mismatch" */
+    TPM2_SELECTION_MISMATCH,    /* "pcr_selection_mismatch" */
+    TPM2_WEAK_BANK,             /* "weak_pcr_bank": only SHA-1 quoted */
+    TPM2_PCR_DIGEST_MISMATCH,   /* "pcr_digest_mismatch": the claimed values are not the quoted ones
+                                 */
+    TPM2_LOG_UNSUPPORTED,       /* "log_format_unsupported": an old SHA-1-format log */
+    TPM2_LOG_DOES_NOT_REPLAY,   /* "log_does_not_replay" */
+    TPM2_PCR_UNKNOWN /* "pcr_values_missing": a quoted PCR follows neither from the log nor from
+                        reset, and no values came */
 };
 const char *tpm2_failure_code(enum tpm2_failure failure);
 
-/* Checks, in this order: framing, TPM_GENERATED_VALUE, type, signature under the AK, extraData, whole selection, pcrDigest, replay.
- * Returns OK with *failure set: TPM2_VERIFIED and *out filled (allocated in `arena`), or another value, *out untouched, and the detail
- * saying what. MEMORY when the arena is full. */
+/* Checks, in this order: framing, TPM_GENERATED_VALUE, type, signature under the AK, extraData,
+ * whole selection, pcrDigest, replay. Returns OK with *failure set: TPM2_VERIFIED and *out filled
+ * (allocated in `arena`), or another value, *out untouched, and the detail saying what. MEMORY when
+ * the arena is full. */
 MUST_USE enum status tpm2_verify(struct facts *out, enum tpm2_failure *failure, struct arena *arena,
                                  const struct tpm2_evidence *evidence,
                                  const struct tpm2_expectation *expected, struct detail *detail);
