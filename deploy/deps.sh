@@ -1,0 +1,171 @@
+#!/bin/sh
+# deps.sh: brings in everything that building, testing, linting and the demo need, and nothing else.
+#
+#   deploy/deps.sh             all of it
+#   DEPS=build deploy/deps.sh  only what compiling takes (DEPS=run: only what the finished binary takes)
+#   WOLFSSL=system             use the distribution's libwolfssl (5.7 or newer) instead of our own build
+#
+# Works as root on Debian 12 and 13. Without root it says what is missing. Run again, it finds that there
+# is nothing to do in well under a second and needs no network.
+set -eu
+
+cd "$(dirname "$0")/.."
+want=${DEPS:-all}
+wolfssl=${WOLFSSL:-own}
+deps=${DEPS_DIR:-.deps}
+
+say() { printf 'deps: %s\n' "$*"; }
+die() { printf 'deps: %s\n' "$*" >&2; exit 1; }
+
+# One package a line; a|b where Debian 12 and 13 call it differently.
+packages_build='
+gcc
+libc6-dev
+make
+pkg-config
+binutils
+libmicrohttpd-dev
+libgnutls28-dev
+libsqlite3-dev
+libjansson-dev
+libtss2-dev
+liburcu-dev
+libinih-dev
+libtasn1-6-dev
+libseccomp-dev'
+
+packages_wolfssl='
+dpkg-dev
+autoconf
+automake
+libtool
+ca-certificates
+debian-archive-keyring'
+
+packages_system_wolfssl='
+libwolfssl-dev'
+
+packages_test='
+check
+clang-19
+libclang-rt-19-dev
+swtpm
+swtpm-tools
+tpm2-tools
+libtss2-tcti-swtpm0t64|libtss2-tcti-swtpm0
+sqlite3
+curl
+jq
+openssl
+xxd
+procps
+iproute2'
+
+packages_lint='
+clang-format-19
+clang-tidy-19
+cppcheck
+shellcheck'
+
+packages_run='
+libgnutls30t64|libgnutls30
+libsqlite3-0
+libjansson4
+libtss2-mu-4.0.1-0t64|libtss2-mu0
+liburcu8t64|liburcu8
+libinih1
+libtasn1-6
+libseccomp2
+ca-certificates'
+
+case $wolfssl in
+own) packages_build="$packages_build$packages_wolfssl" ;;
+system) packages_build="$packages_build$packages_system_wolfssl" ;;
+*) die "WOLFSSL is '$wolfssl'; it can be own or system" ;;
+esac
+case $want in
+all) packages="$packages_build$packages_test$packages_lint" ;;
+build) packages=$packages_build ;;
+test) packages="$packages_build$packages_test" ;;
+lint) packages="$packages_build$packages_lint" ;;
+run) packages=$packages_run ;;
+*) die "DEPS is '$want'; it can be all, build, test, lint or run" ;;
+esac
+
+# Those lines of $packages of which no alternative is installed.
+missing_packages() {
+    # dpkg-query complains about names it has never heard of: the other distribution's.
+    # shellcheck disable=SC2046 # one word a name is what we want
+    dpkg-query -W -f '${db:Status-Status} ${Package}\n' $(echo "$packages" | tr '|' ' ') 2>/dev/null |
+        awk -v wanted="$packages" '
+            $1 == "installed" { have[$2] = 1 }
+            END {
+                lines = split(wanted, line, "\n")
+                for (i = 1; i <= lines; i++) {
+                    names = split(line[i], name, "|"); found = (names == 0)
+                    for (j = 1; j <= names; j++) if (name[j] in have) found = 1
+                    if (!found) print line[i]
+                }
+            }'
+}
+
+# The first alternative that this distribution can install.
+pick() {
+    for name in $(echo "$1" | tr '|' ' '); do
+        if apt-cache policy "$name" | grep -q '^  Candidate: [^(]'; then
+            echo "$name"
+            return
+        fi
+    done
+    die "no package for '$1' in this system's apt sources (Debian 12 or 13 expected)"
+}
+
+install_packages() {
+    missing=$(missing_packages)
+    [ -n "$missing" ] || return 0
+    if [ "$(id -u)" -ne 0 ]; then
+        # shellcheck disable=SC2086 # words
+        die "these packages are missing; as root: apt-get install" $missing
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    say 'reading package lists'
+    apt-get -o DPkg::Lock::Timeout=600 -q update
+    names=''
+    for line in $missing; do
+        name=$(pick "$line")
+        names="$names $name"
+    done
+    say "installing$names"
+    # shellcheck disable=SC2086 # words
+    apt-get -o DPkg::Lock::Timeout=600 -q -y --no-install-recommends install $names
+}
+
+# The distribution's library has to be recent, and to have been built with what we call.
+check_system_wolfssl() {
+    version=$(pkg-config --modversion wolfssl)
+    pkg-config --atleast-version=5.7 wolfssl ||
+        die "WOLFSSL=system needs wolfSSL 5.7 or newer, and this system's is $version." \
+            "Leave WOLFSSL out, and Debian trixie's source package is built instead."
+    # shellcheck disable=SC2046 # words
+    echo '#include <wolfssl/options.h>
+          #include <wolfssl/wolfcrypt/settings.h>' |
+        cc -E -dM $(pkg-config --cflags wolfssl) - >"$deps/system-wolfssl.macros"
+    for macro in WOLFSSL_TLS13 HAVE_KEYING_MATERIAL HAVE_HKDF WOLFSSL_AES_CFB HAVE_ALPN WOLFSSL_CUSTOM_OID \
+        HAVE_OID_DECODING WOLFSSL_PUBLIC_ASN WOLFSSL_CERT_REQ WOLFSSL_KEY_GEN KEEP_PEER_CERT; do
+        grep -q "^#define $macro\\b" "$deps/system-wolfssl.macros" ||
+            die "this system's wolfSSL $version was built without $macro, which Gatehouse needs." \
+                "Leave WOLFSSL out, and Debian trixie's source package is built instead."
+    done
+}
+
+mkdir -p "$deps"
+install_packages
+[ "$want" != run ] || exit 0
+
+case $wolfssl in
+own) DEPS_DIR=$deps sh deploy/wolfssl.sh ;;
+system) check_system_wolfssl ;;
+esac
+if [ "$(cat "$deps/ready" 2>/dev/null || :)" != "$want $wolfssl" ]; then
+    echo "$want $wolfssl" >"$deps/ready"
+fi
