@@ -71,6 +71,7 @@ enum http_refusal {
     HTTP_REFUSED_LENGTH_REQUIRED, /* 411, reserved */
     HTTP_REFUSED_BAD_REQUEST,     /* 400: method or framing we do not take */
     HTTP_REFUSED_OVERLOAD,        /* 503 */
+    HTTP_REFUSED_HEADERS,         /* 431: request line and headers exceed the plane's limit */
     HTTP_REFUSED_INTERNAL         /* 500: a service broke its promise, or memory ran out */
 };
 
