@@ -1,0 +1,69 @@
+/* The configuration: an INI file read and validated once into a constant struct, with overrides
+ * from the environment (GATEHOUSE_SECTION_KEY). Every mistake names file, line and key. */
+#ifndef GATEHOUSE_CONFIG_H
+#define GATEHOUSE_CONFIG_H
+
+#include "server/base/arena.h"
+#include "server/base/log.h"
+
+enum config_plane { PLANE_ENROL, PLANE_DEVICE, PLANE_PROXY, PLANE_ADMIN, PLANE_PUBLIC, NUM_PLANES };
+enum { CONFIG_MAX_LISTEN = 4, CONFIG_MAX_EK_TRUST = 32 };
+
+struct config_listener {                   /* [enrol] [device] [proxy] [admin] [public] */
+    bool enabled;                          /* has at least one listen address */
+    const char *listen[CONFIG_MAX_LISTEN]; /* "127.0.0.1:8443", "unix:/run/gatehouse/proxy.sock";
+                                              NULL ends */
+    unsigned unix_mode;                    /* octal in the file: 0660 */
+    const char *certificate, *key;         /* PEM files; not for public */
+    const char *anchors;                   /* PEM file: who may connect; device, proxy, admin */
+    size_t body_max;                       /* bytes: device 4 MiB, others 256 KiB */
+    size_t header_max;                     /* bytes: proxy 96 KiB, others 16 KiB */
+    unsigned connections, connections_per_ip;
+    unsigned handshake_ms, header_ms, body_ms,
+        idle_ms; /* written in seconds in the file, "10" or "0.5" */
+};
+
+struct config {
+    /* [gateway] */
+    const char *trust_domain; /* "gatehouse.example" */
+    unsigned workers;         /* 0: one a core */
+    bool tls12;
+    unsigned drain_ms; /* how long a shutdown waits for requests in progress */
+    /* [log] */
+    enum log_level log_level;
+    enum log_form log_form;
+    const char *log_file; /* NULL: standard error */
+    /* [store] */
+    const char *store_path; /* SQLite file */
+    /* [signer] */
+    const char *identity_key, *identity_certificate, *access_key,
+        *access_certificate;     /* PEM files */
+    int64_t identity_lifetime_s; /* default 365 days, at most 400 */
+    /* [enrolment] */
+    const char *ek_trust[CONFIG_MAX_EK_TRUST]; /* PEM files, one bundle of all; at least one when
+                                                  enrol listens */
+    size_t num_ek_trust;
+    unsigned enrolment_pending_max;       /* in all; default 10000 */
+    unsigned enrolment_pending_per_ip;    /* default 8 */
+    unsigned enrolment_per_ip_per_minute; /* default 30 */
+    unsigned enrolment_expiry_s;          /* default 600 */
+    /* [challenges] */
+    unsigned challenge_expiry_s; /* default 300 */
+    unsigned challenge_max;      /* outstanding in all; default 1000000 */
+    /* planes */
+    struct config_listener plane[NUM_PLANES];
+
+    struct arena arena; /* owns every string */
+};
+
+const char *config_plane_name(enum config_plane plane); /* "enrol" */
+
+/* Reads `path`, applies the overrides of `environment` ("NAME=value", NULL ends; NULL: none),
+ * checks everything. Relative file names are taken from the file's folder. On failure *out is
+ * untouched and the detail is "FILE:LINE: section.key: what is wrong"; of several mistakes all are
+ * appended to `all`, one a line, when it is not NULL. MALFORMED, NOT_FOUND, MEMORY. */
+MUST_USE enum status config_load(struct config **out, const char *path, char *const *environment,
+                                 struct writer *all, struct detail *detail);
+void config_free(struct config *config); /* NULL is allowed */
+
+#endif

@@ -1,0 +1,301 @@
+/* What the gateway remembers, as verbs. Implemented by db/sqlite (one node); nothing here is
+ * particular to it. A store_reader belongs to one thread and never waits for the writer; the one
+ * store_writer belongs to the committer. Rows come back with their texts and blobs in the caller's
+ * arena. Times are unix seconds unless named _ms. Digests and ids are as everywhere: 32 lower-case
+ * hex digits for ids, raw bytes for SHA-256. Statuses: OK; NOT_FOUND; CONFLICT (a uniqueness or
+ * state rule of the row); STORAGE (disk, lock, corruption: try again later, nothing was changed);
+ * LIMIT (a cap named by the caller was reached); MEMORY. */
+#ifndef GATEHOUSE_DB_STORE_H
+#define GATEHOUSE_DB_STORE_H
+
+#include "server/base/arena.h"
+
+enum { STORE_ID = 33, STORE_NAME = 65, STORE_SERIAL = 33 };
+
+struct store;
+struct store_reader;
+struct store_writer;
+
+/* Opens (and creates, mode 0600) the store, checks its integrity quickly, applies the migrations
+ * that it lacks, each in a transaction. A schema newer than this binary, or a migration whose
+ * checksum differs from the one recorded: CONFLICT with the reason. */
+MUST_USE enum status store_open(struct store **out, const char *path, struct detail *detail);
+void store_close(struct store *store); /* after all readers and the writer; NULL is allowed */
+MUST_USE enum status store_reader_new(struct store_reader **out, struct store *store,
+                                      struct detail *detail);
+void store_reader_free(struct store_reader *reader);
+MUST_USE enum status store_writer_new(struct store_writer **out, struct store *store,
+                                      struct detail *detail);
+void store_writer_free(struct store_writer *writer);
+
+/* One transaction at a time; a savepoint in it for each request of a batch. store_commit returns
+ * once everything is durable. After STORAGE from any of them the transaction is rolled back. */
+MUST_USE enum status store_begin(struct store_writer *writer, struct detail *detail);
+MUST_USE enum status store_commit(struct store_writer *writer, struct detail *detail);
+void store_rollback(struct store_writer *writer);
+MUST_USE enum status store_savepoint(struct store_writer *writer, struct detail *detail);
+MUST_USE enum status store_release(struct store_writer *writer, struct detail *detail);
+void store_undo(struct store_writer *writer); /* to the savepoint, and drops it */
+/* The writer's own view, including what its transaction has not committed yet: every read verb
+ * works on it. */
+struct store_reader *store_writer_reader(struct store_writer *writer);
+
+/* Pages: rows after `after` (exclusive; "" or 0 from the start), at most `limit`. */
+struct store_page {
+    const char *after;
+    unsigned limit;
+};
+
+/* --- models --- */
+struct model_row {
+    char name[STORE_NAME];
+    char description[257];
+    char pcr_selection[513]; /* "sha256:0,1,..." */
+    int64_t credential_lifetime_s;
+    char enrolment[17];                /* "open"; "approval" and "closed" come with their flows */
+    int64_t created, updated, version; /* version counts updates: optimistic locking (ETag) */
+};
+MUST_USE enum status store_model_get(struct store_reader *, struct model_row *out,
+                                     const char *name);
+MUST_USE enum status store_model_list(struct store_reader *, struct arena *, struct model_row **out,
+                                      size_t *num, struct store_page page); /* after: name */
+MUST_USE enum status
+store_model_insert(struct store_writer *,
+                   const struct model_row *row); /* CONFLICT: the name is taken */
+MUST_USE enum status store_model_update(
+    struct store_writer *,
+    const struct model_row *row); /* row->version is the one read; CONFLICT otherwise */
+MUST_USE enum status
+store_model_delete(struct store_writer *,
+                   const char *name); /* CONFLICT: has devices or baselines that are not drafts */
+
+/* --- baselines --- */
+enum baseline_state {
+    BASELINE_DRAFT = 1,
+    BASELINE_SUBMITTED,
+    BASELINE_APPROVED,
+    BASELINE_ACTIVE,
+    BASELINE_DEPRECATED,
+    BASELINE_RETIRED,
+    BASELINE_REVOKED
+};
+const char *baseline_state_name(enum baseline_state state);
+struct baseline_row {
+    char id[STORE_ID];
+    char model[STORE_NAME];
+    char label[129];
+    enum baseline_state state;
+    struct bytes document; /* JSON as given */
+    uint8_t document_sha256[32];
+    char created_by[STORE_NAME], activated_by[STORE_NAME]; /* operators; "" while not */
+    int64_t created, updated, activated, retired, version; /* 0 while not */
+};
+MUST_USE enum status store_baseline_get(struct store_reader *, struct arena *,
+                                        struct baseline_row *out, const char *id);
+MUST_USE enum status store_baseline_list(struct store_reader *, struct arena *,
+                                         struct baseline_row **out, size_t *num, const char *model,
+                                         struct store_page page); /* by id */
+/* Every ACTIVE or DEPRECATED one of all models, for the policy. */
+MUST_USE enum status store_baseline_in_force(struct store_reader *, struct arena *,
+                                             struct baseline_row **out, size_t *num);
+MUST_USE enum status store_baseline_insert(struct store_writer *, const struct baseline_row *row);
+MUST_USE enum status store_baseline_update(
+    struct store_writer *,
+    const struct baseline_row *row); /* document, label, state and stamps; version as above */
+MUST_USE enum status store_baseline_delete(struct store_writer *,
+                                           const char *id); /* drafts only, else CONFLICT */
+
+/* --- enrolments in progress --- */
+struct enrollment_row {
+    char id[STORE_ID], device_id[STORE_ID];
+    char model[STORE_NAME], address[46];
+    uint8_t secret_sha256[32]; /* of the activation secret; the secret itself is never kept */
+    struct bytes ek_public, ak_public; /* TPM2B_PUBLIC */
+    struct bytes ek_certificate;       /* DER */
+    struct bytes csr_spki;             /* DER */
+    int64_t created, expires;
+};
+MUST_USE enum status store_enrollment_get(struct store_reader *, struct arena *,
+                                          struct enrollment_row *out, const char *id);
+/* Removes what has expired at `now`, then inserts: LIMIT when `max` are pending in all, or
+ * `max_per_address` from this address. */
+MUST_USE enum status store_enrollment_insert(struct store_writer *,
+                                             const struct enrollment_row *row, unsigned max,
+                                             unsigned max_per_address, int64_t now);
+MUST_USE enum status
+store_enrollment_delete(struct store_writer *,
+                        const char *id); /* NOT_FOUND when another took it: single use */
+
+/* --- devices --- */
+enum device_state {
+    DEVICE_ENROLLED = 1,
+    DEVICE_PENDING_APPROVAL,
+    DEVICE_QUARANTINED,
+    DEVICE_RETIRED
+};
+const char *device_state_name(enum device_state state);
+struct device_row {
+    char id[STORE_ID], model[STORE_NAME];
+    enum device_state state;
+    struct bytes ek_public, ek_certificate, ak_public; /* as enrolled */
+    uint8_t identity_sha256[32]; /* the identity certificate in force; zeros: none */
+    char identity_serial[STORE_SERIAL];
+    int64_t identity_not_after;
+    bool has_clock; /* the rest of this group is set by the first verified quote */
+    int64_t tpm_clock, tpm_reset_count, tpm_restart_count;
+    int verdict, tier;           /* enum verdict, enum tier of the latest appraisal; 0: none */
+    char appraisal_id[STORE_ID]; /* "" when none */
+    int64_t enrolled, last_seen, updated;
+    char note[257]; /* an operator's; the reason of a quarantine */
+};
+struct device_filter { /* "" or 0: any */
+    char model[STORE_NAME];
+    enum device_state state;
+    int verdict; /* -1: any */
+    int tier;    /* -1: any */
+};
+MUST_USE enum status store_device_get(struct store_reader *, struct arena *, struct device_row *out,
+                                      const char *id);
+/* By the SHA-256 of the identity certificate that is in force. */
+MUST_USE enum status store_device_by_identity(struct store_reader *, struct arena *,
+                                              struct device_row *out,
+                                              const uint8_t sha256[static 32]);
+MUST_USE enum status store_device_list(struct store_reader *, struct arena *,
+                                       struct device_row **out, size_t *num,
+                                       const struct device_filter *filter,
+                                       struct store_page page); /* by id */
+MUST_USE enum status
+store_device_insert(struct store_writer *,
+                    const struct device_row *row); /* CONFLICT: id, EK or AK are known */
+MUST_USE enum status
+store_device_update(struct store_writer *,
+                    const struct device_row *row); /* everything but id and enrolled */
+/* The latest verdict and clock of a device, without rewriting its blobs. Conditional: CONFLICT when
+ * the stored clock is ahead of the row's (compare reset_count, then restart_count, then clock;
+ * equal is CONFLICT too, for it is the same quote). Sets verdict, tier, appraisal_id, last_seen. */
+MUST_USE enum status store_device_standing(struct store_writer *, const struct device_row *row);
+MUST_USE enum status store_device_touch(struct store_writer *, const char *id, int64_t now);
+
+/* --- appraisals --- */
+struct appraisal_row {
+    char id[STORE_ID], device_id[STORE_ID], model[STORE_NAME];
+    char baseline_id[STORE_ID]; /* "" when none was near */
+    int verdict, tier;
+    char failure[49];      /* code of evidence that did not verify; "" otherwise */
+    struct bytes findings; /* JSON array */
+    struct bytes facts;    /* JSON object: PCR values, clock, firmware version */
+    int64_t created_ms;
+};
+MUST_USE enum status store_appraisal_get(struct store_reader *, struct arena *,
+                                         struct appraisal_row *out, const char *id);
+MUST_USE enum status store_appraisal_list(struct store_reader *, struct arena *,
+                                          struct appraisal_row **out, size_t *num,
+                                          const char *device_id,
+                                          struct store_page page); /* newest first; after: id */
+/* Keeps the newest `keep` of the device beside the new one. */
+MUST_USE enum status store_appraisal_insert(struct store_writer *, const struct appraisal_row *row,
+                                            unsigned keep);
+
+/* --- access credentials --- */
+struct credential_row {
+    char serial[STORE_SERIAL]; /* hex, 32 digits */
+    char device_id[STORE_ID], appraisal_id[STORE_ID];
+    uint8_t sha256[32]; /* of the certificate's DER */
+    int64_t not_before, not_after;
+    int64_t revoked;  /* 0: not */
+    char reason[129]; /* of the revocation */
+};
+struct credential_filter {
+    char device_id[STORE_ID]; /* "": any */
+    int64_t valid_at;         /* 0: any; else only those not expired and not revoked then */
+};
+MUST_USE enum status store_credential_get(struct store_reader *, struct credential_row *out,
+                                          const char *serial);
+MUST_USE enum status store_credential_list(struct store_reader *, struct arena *,
+                                           struct credential_row **out, size_t *num,
+                                           const struct credential_filter *filter,
+                                           struct store_page page); /* by serial */
+MUST_USE enum status store_credential_insert(struct store_writer *,
+                                             const struct credential_row *row);
+/* Of one serial: NOT_FOUND; CONFLICT when it is revoked already. */
+MUST_USE enum status store_credential_revoke(struct store_writer *, const char *serial, int64_t now,
+                                             const char *reason);
+/* Of all that a device has and that are not revoked nor expired; *num, when not NULL, is how many.
+ */
+MUST_USE enum status store_credential_revoke_device(struct store_writer *, const char *device_id,
+                                                    int64_t now, const char *reason, size_t *num);
+/* Forgets credentials that expired before `before`. At most `limit`. */
+MUST_USE enum status store_credential_prune(struct store_writer *, int64_t before, unsigned limit);
+
+/* --- what the fleet table is rebuilt from --- */
+struct store_visitor {
+    void *context;
+    /* False stops the walk. Rows live for the call only; a device's blobs are not filled. */
+    bool (*device)(void *context, const struct device_row *row);
+    bool (*credential)(
+        void *context,
+        const struct credential_row *row); /* not expired at `now`; revoked ones too */
+};
+MUST_USE enum status store_walk(struct store_reader *, const struct store_visitor *visitor,
+                                int64_t now);
+
+/* --- registered certificates: operators and proxies --- */
+struct operator_row {
+    char name[STORE_NAME];
+    char role[17]; /* viewer, operator, author, approver, admin */
+    uint8_t certificate_sha256[32];
+    bool disabled;
+    int64_t created, updated;
+};
+struct proxy_row {
+    char name[STORE_NAME];
+    char dialect[17]; /* "none" until forward authentication binds one */
+    uint8_t certificate_sha256[32];
+    bool disabled;
+    int64_t created, updated;
+};
+MUST_USE enum status store_operator_get(struct store_reader *, struct operator_row *out,
+                                        const char *name);
+MUST_USE enum status store_operator_list(struct store_reader *, struct arena *,
+                                         struct operator_row **out, size_t *num,
+                                         struct store_page page); /* by name */
+MUST_USE enum status store_operator_put(struct store_writer *, const struct operator_row *row,
+                                        bool replace); /* CONFLICT: name or certificate taken */
+MUST_USE enum status store_operator_delete(
+    struct store_writer *,
+    const char *name); /* CONFLICT: the last admin that is not disabled; the same holds for put */
+MUST_USE enum status store_proxy_get(struct store_reader *, struct proxy_row *out,
+                                     const char *name);
+MUST_USE enum status store_proxy_list(struct store_reader *, struct arena *, struct proxy_row **out,
+                                      size_t *num, struct store_page page);
+MUST_USE enum status store_proxy_put(struct store_writer *, const struct proxy_row *row,
+                                     bool replace);
+MUST_USE enum status store_proxy_delete(struct store_writer *, const char *name);
+
+/* --- audit --- */
+struct audit_row {
+    int64_t seq; /* given by the store, from 1, without gaps */
+    int64_t time_ms;
+    char actor[STORE_NAME + 16]; /* "operator:alice", "device:<id>", "system" */
+    char action[49];             /* "baseline.activate", "device.enrol", "credential.revoke", ... */
+    char object[129];            /* what it was done to: "baseline:<id>" */
+    struct bytes before, after;  /* JSON or empty */
+    char request_id[STORE_ID];
+};
+MUST_USE enum status store_audit_append(struct store_writer *,
+                                        const struct audit_row *row); /* seq is ignored */
+MUST_USE enum status store_audit_list(struct store_reader *, struct arena *, struct audit_row **out,
+                                      size_t *num, int64_t after_seq, unsigned limit);
+
+/* --- counts for /v1/fleet --- */
+struct fleet_count {
+    char model[STORE_NAME];
+    enum device_state state;
+    int verdict, tier;
+    int64_t num;
+    int64_t oldest_seen; /* the smallest last_seen among them */
+};
+MUST_USE enum status store_fleet_counts(struct store_reader *, struct arena *,
+                                        struct fleet_count **out, size_t *num);
+
+#endif

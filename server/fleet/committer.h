@@ -1,0 +1,70 @@
+/* The one writer. Takes commits from all threads, turns whatever has queued up into one batch:
+ * `early` for each (denials reach the fleet table at once), all certificates from the signer in one
+ * message, `apply` for each in its own savepoint of one transaction, commit (durable), `publish`
+ * for each, then `done`. A commit whose apply fails is undone alone; the others go on. When the
+ * store fails, the batch is tried again a few times over about two seconds; then every commit of it
+ * ends with STATUS_STORAGE. */
+#ifndef GATEHOUSE_FLEET_COMMITTER_H
+#define GATEHOUSE_FLEET_COMMITTER_H
+
+#include "server/base/log.h"
+#include "server/credential/signer.h"
+#include "server/fleet/policy.h"
+#include "server/fleet/table.h"
+
+struct committer;
+struct commit;
+
+/* What a commit does; constant tables of the api. Every function runs on the committer's thread;
+ * any but apply and done may be NULL. */
+struct commit_kind {
+    const char *name;
+    void (*early)(struct commit *commit, struct fleet_table *table);
+    /* Inside the transaction. May run again when the batch is retried: it must set its results anew
+     * each time. OK, or any other status to undo it. */
+    enum status (*apply)(struct commit *commit, struct store_writer *writer, struct detail *detail);
+    /* After the commit is durable and apply was OK. */
+    void (*publish)(struct commit *commit, struct fleet_table *table);
+    /* Last; `status` is final. The commit is the submitter's again: typically hands it back to its
+     * worker. */
+    void (*done)(struct commit *commit);
+    bool reloads_policy; /* the policy is read anew after the batch is durable, before done */
+};
+
+/* Embedded in the submitter's own struct; zero-initialised, then kind (and job) set. Lives until
+ * done. */
+struct commit {
+    const struct commit_kind *kind;
+    struct sign_job *job; /* NULL: no certificate is wanted. A job that the signer refuses: apply is
+                             not called, status INVALID */
+    enum status status;   /* the result, for done */
+    struct detail detail;
+    struct commit *next; /* the committer's */
+};
+
+struct committer_options {
+    struct store *store;
+    struct signer *signer;
+    struct fleet_table *table;
+    struct policy_holder *policy;
+    const struct log *log;
+    unsigned queue_max; /* commits waiting; more get BUSY at once. 0: 65536 */
+    /* Called once, from the committer's thread, when the signer is gone: the gateway cannot go on.
+     */
+    void (*fatal)(void *context);
+    void *fatal_context;
+};
+MUST_USE enum status committer_start(struct committer **out,
+                                     const struct committer_options *options,
+                                     struct detail *detail);
+/* Thread-safe. OK: done will be called (maybe before this returns). BUSY: the queue is full, or the
+ * committer is stopping; done is not called. */
+MUST_USE enum status committer_submit(struct committer *committer, struct commit *commit);
+/* Ends what is queued, joins the thread. NULL is allowed. */
+void committer_stop(struct committer *committer);
+struct committer_counters {
+    uint64_t batches, commits, failures, largest_batch, storage_retries;
+};
+void committer_count(const struct committer *committer, struct committer_counters *out);
+
+#endif

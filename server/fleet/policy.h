@@ -1,0 +1,39 @@
+/* The policy in force: models, their compiled baselines, operators and proxies, as one immutable
+ * snapshot. The committer replaces it when an administrator changed something; readers keep the one
+ * they hold until they let go (RCU). */
+#ifndef GATEHOUSE_FLEET_POLICY_H
+#define GATEHOUSE_FLEET_POLICY_H
+
+#include "db/store.h"
+#include "server/appraisal/appraisal.h"
+#include "server/tpm/pcr.h"
+
+struct policy_model {
+    struct model_row row;
+    struct pcr_selection selection;
+    const struct baseline **baseline; /* in force, oldest activation first */
+    char (*baseline_id)[STORE_ID];    /* parallel */
+    size_t num_baselines;
+};
+
+struct policy; /* a snapshot */
+const struct policy_model *policy_model(const struct policy *policy,
+                                        const char *name); /* NULL: none */
+const struct operator_row *
+policy_operator(const struct policy *policy,
+                const uint8_t sha256[static 32]); /* NULL: none; may be disabled */
+const struct proxy_row *policy_proxy(const struct policy *policy, const uint8_t sha256[static 32]);
+
+struct policy_holder;
+MUST_USE enum status policy_holder_new(struct policy_holder **out);
+void policy_holder_free(struct policy_holder *holder);
+/* Between begin and end the thread (registered with fleet_thread_enter) may use the snapshot; it
+ * must not wait there. Never NULL after the first reload. */
+const struct policy *policy_read_begin(struct policy_holder *holder);
+void policy_read_end(struct policy_holder *holder);
+/* Builds a snapshot from the store and puts it in force. A baseline that does not compile is an
+ * error (it compiled when it was activated). Committer only. */
+MUST_USE enum status policy_reload(struct policy_holder *holder, struct store_reader *reader,
+                                   struct detail *detail);
+
+#endif
