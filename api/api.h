@@ -1,0 +1,36 @@
+/* The HTTP API: five planes of routes over the store, the fleet table and the committer. Knows no
+ * socket: each plane is an http_service for the transport. The contract is api/openapi.yaml. */
+#ifndef GATEHOUSE_API_H
+#define GATEHOUSE_API_H
+
+#include "api/http.h"
+#include "config/config.h"
+#include "server/fleet/challenge.h"
+#include "server/fleet/committer.h"
+
+struct api;
+
+struct api_options { /* everything is borrowed and outlives the api */
+    const struct config *config;
+    struct store *store;
+    struct fleet_table *table;
+    struct policy_holder *policy;
+    struct challenges *challenges;
+    struct committer *committer;
+    const struct signer *signer;         /* for the authorities' certificates only */
+    const struct trust_bundle *ek_trust; /* NULL: no enrolment */
+    const struct log *log;
+    /* Extra lines for /metrics (Prometheus text), such as the transport's counters; may be NULL. */
+    void (*metrics)(void *context, struct arena *arena, char **out);
+    void *metrics_context;
+};
+
+/* Fails when a route states no role, or two routes are the same. */
+MUST_USE enum status api_new(struct api **out, const struct api_options *options,
+                             struct detail *detail);
+const struct http_service *api_service(const struct api *api, enum config_plane plane);
+/* False from now on for /readyz: the gateway is draining. Thread-safe. */
+void api_set_ready(struct api *api, bool ready);
+void api_free(struct api *api); /* NULL is allowed */
+
+#endif
