@@ -11,7 +11,7 @@ void kdfa(enum hash_alg alg, struct bytes key, const char *label, struct bytes c
 /* KDFe (SP 800-56A concatenation). */
 void kdfe(enum hash_alg alg, struct bytes z, const char *label, struct bytes party_u,
           struct bytes party_v, unsigned bits, uint8_t *out);
-/* AES-CFB128, zero IV; key 16 or 32 bytes; out has in.len bytes. */
+/* AES-CFB128, zero IV; key 16, 24 or 32 bytes (UNSUPPORTED otherwise); out has in.len bytes. */
 MUST_USE enum status aes_cfb_encrypt(struct bytes key, struct bytes in, uint8_t *out);
 /* RSAES-OAEP, `label` with its terminator as the TPM does; out has key->n_len bytes. */
 MUST_USE enum status rsa_oaep_encrypt(const struct public_key *key, enum hash_alg alg,

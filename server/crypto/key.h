@@ -4,16 +4,18 @@
 
 #include "server/crypto/digest.h"
 
-enum key_kind { KEY_NONE, KEY_RSA, KEY_EC_P256, KEY_EC_P384, KEY_ED25519 };
-enum { KEY_RSA_MAX = 512, KEY_EC_MAX = 48, KEY_SPKI_MAX = 600, KEY_SIGNATURE_MAX = 512 };
+/* P-521 is there for the TPM vendors' authorities. */
+enum key_kind { KEY_NONE, KEY_RSA, KEY_EC_P256, KEY_EC_P384, KEY_ED25519, KEY_EC_P521 };
+enum { KEY_RSA_MAX = 512, KEY_EC_MAX = 66, KEY_SPKI_MAX = 600, KEY_SIGNATURE_MAX = 512 };
 
 struct public_key {
     enum key_kind kind;
     uint16_t bits;          /* of the modulus or the curve */
     uint8_t n[KEY_RSA_MAX]; /* RSA modulus, big-endian, n_len bytes, first one not 0 */
     size_t n_len;
-    uint32_t e;                           /* RSA */
-    uint8_t x[KEY_EC_MAX], y[KEY_EC_MAX]; /* EC point, big-endian, 32 or 48 bytes; Ed25519: x[32] */
+    uint32_t e; /* RSA */
+    uint8_t x[KEY_EC_MAX],
+        y[KEY_EC_MAX]; /* EC point, big-endian, 32, 48 or 66 bytes; Ed25519: x[32] */
 };
 
 enum signature_scheme {
@@ -24,7 +26,8 @@ enum signature_scheme {
     SIGNATURE_ED25519
 };
 
-const char *key_kind_name(enum key_kind kind); /* "rsa", "ec-p256", ... */
+const char *key_kind_name(enum key_kind kind); /* "rsa", "ec-p256", ...; "none" */
+size_t key_curve_len(enum key_kind kind);      /* bytes of a coordinate; 0 when not KEY_EC_ */
 
 /* DER SubjectPublicKeyInfo (RFC 5280 4.1), whole input. RSA 2048..4096 bits with odd e >= 65537; a
  * point that is not on its curve is INVALID. MALFORMED, UNSUPPORTED. rsaesOaep keys are read as
@@ -51,9 +54,15 @@ struct signature {
 };
 
 /* OK when `sig` over `message` holds under `key`, INVALID when not; UNSUPPORTED for SHA-1, none, or
- * a scheme that does not fit the key. RSAPSS takes any salt length (TPMs use the largest). */
+ * a scheme that does not fit the key. RSAPSS takes a salt as long as the digest, or the longest
+ * that fits (TPMs make either). `key` must have passed public_key_check or public_key_from_spki. */
 MUST_USE enum status signature_verify(const struct public_key *key, const struct signature *sig,
                                       struct bytes message, struct detail *detail);
+/* The same for a signature in X.509's encoding (ECDSA-Sig-Value, or the block); the scheme is
+ * ECDSA, RSASSA or Ed25519, by the kind of key. Also MALFORMED. */
+MUST_USE enum status signature_verify_der(const struct public_key *key, enum hash_alg alg,
+                                          struct bytes signature, struct bytes message,
+                                          struct detail *detail);
 
 /* A private key in memory; wiped by private_key_free. */
 struct private_key;
@@ -63,9 +72,12 @@ MUST_USE enum status private_key_from_pem(struct private_key **out, struct bytes
 MUST_USE enum status private_key_generate(struct private_key **out, enum key_kind kind);
 /* PKCS#8 PEM into malloc'd, terminated text; the caller wipes and frees it. */
 MUST_USE enum status private_key_to_pem(char **out, const struct private_key *key);
+/* The hash that private_key_sign uses; HASH_NONE for Ed25519. */
+enum hash_alg private_key_hash(const struct private_key *key);
 void private_key_public(const struct private_key *key, struct public_key *out);
 /* DER signature as X.509 wants it (ECDSA-Sig-Value, or the block); EC: SHA-256 for P-256, SHA-384
- * for P-384. */
+ * for P-384; RSA: RSASSA with SHA-256. One thread at a time a key: it holds a random generator.
+ * Opens no file. */
 MUST_USE enum status private_key_sign(const struct private_key *key, struct writer *out,
                                       struct bytes message);
 void private_key_free(struct private_key *key); /* NULL is allowed */
