@@ -8,6 +8,7 @@
 # whether trixie has a newer revision meanwhile.
 set -eu
 
+here=$(cd "$(dirname "$0")" && pwd)
 deps=$(cd "${DEPS_DIR:-.deps}" && pwd -P)
 recipe=$(sha256sum <"$0" | cut -c1-12)
 built=$deps/wolfssl-$recipe
@@ -58,45 +59,13 @@ point() {
     mv -T "$deps/wolfssl.new" "$deps/wolfssl"
 }
 
-# The locations from which this system installs Debian (security: its security updates), one a line.
-# Reads both notations that apt knows; prints "archive URI" or "security URI".
-mirrors() {
-    codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-    cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null |
-        awk -v release="$codename" '
-            $1 == "deb" {
-                sub(/^deb[ \t]+(\[[^]]*\][ \t]*)?/, "")
-                if ($2 == release) print "archive", $1
-                if ($2 == release "-security") print "security", $1
-            }'
-    for file in /etc/apt/sources.list.d/*.sources; do
-        [ -f "$file" ] || continue
-        awk -v release="$codename" '
-            function flush(    i, j, uris, suites, uri, suite) {
-                if (field["enabled"] != "no" && field["types"] ~ /(^|[ \t])deb([ \t]|$)/) {
-                    uris = split(field["uris"], uri); suites = split(field["suites"], suite)
-                    for (i = 1; i <= uris; i++) for (j = 1; j <= suites; j++) {
-                        if (suite[j] == release) print "archive", uri[i]
-                        if (suite[j] == release "-security") print "security", uri[i]
-                    }
-                }
-                delete field
-            }
-            /^#/ { next }
-            /^[ \t]*$/ { flush(); next }
-            /^[ \t]/ { field[name] = field[name] " " $0; next }
-            { name = tolower($0); sub(/:.*/, "", name); sub(/^[^:]*:[ \t]*/, ""); field[name] = $0 }
-            END { flush() }' "$file"
-    done
-}
-
 # Sets apt up to see the sources of trixie and nothing else, in a folder of our own.
 configure_apt() {
     apt=$deps/apt
     keyring=/usr/share/keyrings/debian-archive-keyring.gpg
     [ -r "$keyring" ] || die 'the package debian-archive-keyring is missing'
     mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
-    mirrors | awk -v keyring="$keyring" '
+    sh "$here/mirror.sh" | awk -v keyring="$keyring" '
         !seen[$0]++ {
             suite = $1 == "archive" ? "trixie" : "trixie-security"
             print "deb-src [signed-by=" keyring "] " $2 " " suite " main"
@@ -147,7 +116,7 @@ build() {
     # shellcheck disable=SC2086 # words
     { autoreconf -fi &&
         ./configure --prefix="$work/out" $features CC="${CC:-gcc} $harden" CFLAGS='-O2 -g1 -fPIC' \
-            EXTRA_CPPFLAGS="$(echo $macros)" &&
+            EXTRA_CPPFLAGS="$(echo "$macros" | tr "\n" " ")" &&
         env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -j"$(nproc)" &&
         env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make install-data install-exec; } >../log 2>&1 || {
         tail -n 60 ../log
