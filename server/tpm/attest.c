@@ -1,0 +1,173 @@
+#include "server/tpm/attest.h"
+#include "server/tpm/mu.h"
+
+#include <string.h>
+#include <tss2/tss2_mu.h>
+
+enum { ATTEST_MAX = 1024 };
+
+static enum status take_selection(struct pcr_selection *out, const TPML_PCR_SELECTION *in,
+                                  struct detail *detail)
+{
+    struct pcr_selection selection = {0};
+    for (uint32_t i = 0; i < in->count; i++) {
+        const TPMS_PCR_SELECTION *from = &in->pcrSelections[i];
+        uint32_t mask = 0;
+        if (from->sizeofSelect == 0 || from->sizeofSelect > sizeof from->pcrSelect) {
+            return status_fail(detail, STATUS_UNSUPPORTED, "pcrSelect: %u bytes in bank 0x%04x",
+                               from->sizeofSelect, from->hash);
+        }
+        for (uint32_t n = 0; n < from->sizeofSelect; n++) {
+            mask |= (uint32_t)from->pcrSelect[n] << (8 * n);
+        }
+        for (uint32_t n = 0; n < i; n++) {
+            if (in->pcrSelections[n].hash == from->hash) {
+                return status_fail(detail, STATUS_MALFORMED, "pcrSelect: bank 0x%04x stands twice",
+                                   from->hash);
+            }
+        }
+        if (mask == 0) {
+            continue;
+        }
+        if (tpm_hash(from->hash) == HASH_NONE || mask >> PCR_COUNT != 0 ||
+            selection.num_banks == PCR_MAX_BANKS) {
+            return status_fail(detail, STATUS_UNSUPPORTED, "pcrSelect: bank 0x%04x, PCRs 0x%08x",
+                               from->hash, (unsigned)mask);
+        }
+        selection.bank[selection.num_banks++] =
+            (struct pcr_bank_selection){.bank = tpm_hash(from->hash), .mask = mask};
+    }
+    *out = selection;
+    return STATUS_OK;
+}
+
+/* One TPMS_ATTEST, the whole input, in the only spelling it has. */
+static enum status unmarshal(TPMS_ATTEST *out, struct bytes in, struct detail *detail)
+{
+    uint8_t again[ATTEST_MAX];
+    size_t used = 0, written = 0;
+    if (in.len == 0 || in.len > ATTEST_MAX ||
+        Tss2_MU_TPMS_ATTEST_Unmarshal(in.data, in.len, &used, out) != TSS2_RC_SUCCESS) {
+        return status_fail(detail, STATUS_MALFORMED, "no TPMS_ATTEST in %zu bytes", in.len);
+    }
+    if (used != in.len) {
+        return status_fail(detail, STATUS_MALFORMED, "%zu bytes after the TPMS_ATTEST",
+                           in.len - used);
+    }
+    if (Tss2_MU_TPMS_ATTEST_Marshal(out, again, sizeof again, &written) != TSS2_RC_SUCCESS ||
+        !bytes_equal(in, bytes_of(again, written)) || out->clockInfo.safe > 1) {
+        return status_fail(detail, STATUS_MALFORMED, "the TPMS_ATTEST is not canonical");
+    }
+    return STATUS_OK;
+}
+
+enum status tpm_attest_parse(struct tpm_attest *out, struct bytes attest, struct detail *detail)
+{
+    TPMS_ATTEST wire = {0};
+    struct tpm_attest result = {0};
+    enum status status = unmarshal(&wire, attest, detail);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    result.magic = wire.magic;
+    result.type = wire.type;
+    result.clock = wire.clockInfo.clock;
+    result.reset_count = wire.clockInfo.resetCount;
+    result.restart_count = wire.clockInfo.restartCount;
+    result.safe = wire.clockInfo.safe == 1;
+    result.firmware_version = wire.firmwareVersion;
+    if (wire.qualifiedSigner.size > sizeof result.qualified_signer ||
+        wire.extraData.size > sizeof result.extra_data) {
+        return status_fail(detail, STATUS_UNSUPPORTED,
+                           "qualifiedSigner of %u bytes, extraData of %u bytes",
+                           wire.qualifiedSigner.size, wire.extraData.size);
+    }
+    memcpy(result.qualified_signer, wire.qualifiedSigner.name, wire.qualifiedSigner.size);
+    result.qualified_signer_len = wire.qualifiedSigner.size;
+    memcpy(result.extra_data, wire.extraData.buffer, wire.extraData.size);
+    result.extra_data_len = wire.extraData.size;
+    if (wire.type == TPM2_ST_ATTEST_QUOTE) {
+        const TPMS_QUOTE_INFO *quote = &wire.attested.quote;
+        if (quote->pcrDigest.size > sizeof result.pcr_digest) {
+            return status_fail(detail, STATUS_MALFORMED, "pcrDigest of %u bytes",
+                               quote->pcrDigest.size);
+        }
+        memcpy(result.pcr_digest, quote->pcrDigest.buffer, quote->pcrDigest.size);
+        result.pcr_digest_len = quote->pcrDigest.size;
+        status = take_selection(&result.selection, &quote->pcrSelect, detail);
+        if (status != STATUS_OK) {
+            return status;
+        }
+    }
+    *out = result;
+    return STATUS_OK;
+}
+
+static enum status take_hash(enum hash_alg *out, uint16_t alg, struct detail *detail)
+{
+    *out = tpm_hash(alg);
+    if (*out == HASH_NONE) {
+        return status_fail(detail, STATUS_UNSUPPORTED, "signature with hash 0x%04x", alg);
+    }
+    return STATUS_OK;
+}
+
+static enum status take_ecdsa(struct tpm_signature *out, const TPMS_SIGNATURE_ECDSA *in,
+                              struct detail *detail)
+{
+    if (in->signatureR.size > KEY_EC_MAX || in->signatureS.size > KEY_EC_MAX) {
+        return status_fail(detail, STATUS_UNSUPPORTED, "ECDSA signature of %u and %u bytes",
+                           in->signatureR.size, in->signatureS.size);
+    }
+    memcpy(out->store, in->signatureR.buffer, in->signatureR.size);
+    memcpy(out->store + KEY_EC_MAX, in->signatureS.buffer, in->signatureS.size);
+    out->signature.scheme = SIGNATURE_ECDSA;
+    out->signature.r = bytes_of(out->store, in->signatureR.size);
+    out->signature.s = bytes_of(out->store + KEY_EC_MAX, in->signatureS.size);
+    return take_hash(&out->signature.hash, in->hash, detail);
+}
+
+static enum status take_rsa(struct tpm_signature *out, enum signature_scheme scheme,
+                            const TPMS_SIGNATURE_RSA *in, struct detail *detail)
+{
+    if (in->sig.size > KEY_SIGNATURE_MAX) {
+        return status_fail(detail, STATUS_UNSUPPORTED, "RSA signature of %u bytes", in->sig.size);
+    }
+    memcpy(out->store, in->sig.buffer, in->sig.size);
+    out->signature.scheme = scheme;
+    out->signature.r = bytes_of(out->store, in->sig.size);
+    out->signature.s = bytes_of(NULL, 0);
+    return take_hash(&out->signature.hash, in->hash, detail);
+}
+
+enum status tpm_signature_parse(struct tpm_signature *out, struct bytes signature,
+                                struct detail *detail)
+{
+    TPMT_SIGNATURE wire = {0};
+    uint8_t again[sizeof wire];
+    size_t used = 0, written = 0;
+    if (signature.len == 0 || signature.len > sizeof again ||
+        Tss2_MU_TPMT_SIGNATURE_Unmarshal(signature.data, signature.len, &used, &wire) !=
+            TSS2_RC_SUCCESS) {
+        return status_fail(detail, STATUS_MALFORMED, "no TPMT_SIGNATURE in %zu bytes",
+                           signature.len);
+    }
+    if (used != signature.len) {
+        return status_fail(detail, STATUS_MALFORMED, "%zu bytes after the TPMT_SIGNATURE",
+                           signature.len - used);
+    }
+    if (Tss2_MU_TPMT_SIGNATURE_Marshal(&wire, again, sizeof again, &written) != TSS2_RC_SUCCESS ||
+        !bytes_equal(signature, bytes_of(again, written))) {
+        return status_fail(detail, STATUS_MALFORMED, "the TPMT_SIGNATURE is not canonical");
+    }
+    switch (wire.sigAlg) {
+    case TPM2_ALG_ECDSA:
+        return take_ecdsa(out, &wire.signature.ecdsa, detail);
+    case TPM2_ALG_RSASSA:
+        return take_rsa(out, SIGNATURE_RSASSA, &wire.signature.rsassa, detail);
+    case TPM2_ALG_RSAPSS:
+        return take_rsa(out, SIGNATURE_RSAPSS, &wire.signature.rsapss, detail);
+    default:
+        return status_fail(detail, STATUS_UNSUPPORTED, "signature scheme 0x%04x", wire.sigAlg);
+    }
+}
