@@ -7,8 +7,7 @@
 enum { ATTEST_MAX = 1024 };
 
 static enum status take_selection(struct pcr_selection *out, const TPML_PCR_SELECTION *in,
-                                  struct detail *detail)
-{
+                                  struct detail *detail) {
     struct pcr_selection selection = {0};
     for (uint32_t i = 0; i < in->count; i++) {
         const TPMS_PCR_SELECTION *from = &in->pcrSelections[i];
@@ -42,8 +41,7 @@ static enum status take_selection(struct pcr_selection *out, const TPML_PCR_SELE
 }
 
 /* One TPMS_ATTEST, the whole input, in the only spelling it has. */
-static enum status unmarshal(TPMS_ATTEST *out, struct bytes in, struct detail *detail)
-{
+static enum status unmarshal(TPMS_ATTEST *out, struct bytes in, struct detail *detail) {
     uint8_t again[ATTEST_MAX];
     size_t used = 0, written = 0;
     if (in.len == 0 || in.len > ATTEST_MAX ||
@@ -61,8 +59,7 @@ static enum status unmarshal(TPMS_ATTEST *out, struct bytes in, struct detail *d
     return STATUS_OK;
 }
 
-enum status tpm_attest_parse(struct tpm_attest *out, struct bytes attest, struct detail *detail)
-{
+enum status tpm_attest_parse(struct tpm_attest *out, struct bytes attest, struct detail *detail) {
     TPMS_ATTEST wire = {0};
     struct tpm_attest result = {0};
     enum status status = unmarshal(&wire, attest, detail);
@@ -103,8 +100,7 @@ enum status tpm_attest_parse(struct tpm_attest *out, struct bytes attest, struct
     return STATUS_OK;
 }
 
-static enum status take_hash(enum hash_alg *out, uint16_t alg, struct detail *detail)
-{
+static enum status take_hash(enum hash_alg *out, uint16_t alg, struct detail *detail) {
     *out = tpm_hash(alg);
     if (*out == HASH_NONE) {
         return status_fail(detail, STATUS_UNSUPPORTED, "signature with hash 0x%04x", alg);
@@ -113,8 +109,7 @@ static enum status take_hash(enum hash_alg *out, uint16_t alg, struct detail *de
 }
 
 static enum status take_ecdsa(struct tpm_signature *out, const TPMS_SIGNATURE_ECDSA *in,
-                              struct detail *detail)
-{
+                              struct detail *detail) {
     if (in->signatureR.size > KEY_EC_MAX || in->signatureS.size > KEY_EC_MAX) {
         return status_fail(detail, STATUS_UNSUPPORTED, "ECDSA signature of %u and %u bytes",
                            in->signatureR.size, in->signatureS.size);
@@ -128,8 +123,7 @@ static enum status take_ecdsa(struct tpm_signature *out, const TPMS_SIGNATURE_EC
 }
 
 static enum status take_rsa(struct tpm_signature *out, enum signature_scheme scheme,
-                            const TPMS_SIGNATURE_RSA *in, struct detail *detail)
-{
+                            const TPMS_SIGNATURE_RSA *in, struct detail *detail) {
     if (in->sig.size > KEY_SIGNATURE_MAX) {
         return status_fail(detail, STATUS_UNSUPPORTED, "RSA signature of %u bytes", in->sig.size);
     }
@@ -141,8 +135,7 @@ static enum status take_rsa(struct tpm_signature *out, enum signature_scheme sch
 }
 
 enum status tpm_signature_parse(struct tpm_signature *out, struct bytes signature,
-                                struct detail *detail)
-{
+                                struct detail *detail) {
     TPMT_SIGNATURE wire = {0};
     uint8_t again[sizeof wire];
     size_t used = 0, written = 0;

@@ -5,8 +5,7 @@
 #include <string.h>
 
 /* Decimal without leading zeros, below PCR_COUNT; consumes it from text[*at]. */
-static bool take_index(const char *text, size_t *at, unsigned *out)
-{
+static bool take_index(const char *text, size_t *at, unsigned *out) {
     unsigned value = 0;
     size_t start = *at, i = start;
     for (; text[i] >= '0' && text[i] <= '9' && i - start < 3; i++) {
@@ -20,8 +19,7 @@ static bool take_index(const char *text, size_t *at, unsigned *out)
     return true;
 }
 
-static bool take_bank(const char *text, size_t *at, enum hash_alg *out)
-{
+static bool take_bank(const char *text, size_t *at, enum hash_alg *out) {
     char name[8] = {0};
     size_t len = 0;
     while (len + 1 < sizeof name && text[*at + len] != '\0' && text[*at + len] != ':') {
@@ -38,8 +36,7 @@ static bool take_bank(const char *text, size_t *at, enum hash_alg *out)
 }
 
 /* "0-9,14" up to '+' or the end; ascending or not, but no index twice. */
-static bool take_mask(const char *text, size_t *at, uint32_t *out)
-{
+static bool take_mask(const char *text, size_t *at, uint32_t *out) {
     uint32_t mask = 0;
     for (;;) {
         unsigned first, last;
@@ -67,8 +64,8 @@ static bool take_mask(const char *text, size_t *at, uint32_t *out)
     }
 }
 
-enum status pcr_selection_parse(struct pcr_selection *out, const char *text, struct detail *detail)
-{
+enum status pcr_selection_parse(struct pcr_selection *out, const char *text,
+                                struct detail *detail) {
     struct pcr_selection selection = {0};
     size_t at = 0;
     for (;;) {
@@ -102,8 +99,7 @@ enum status pcr_selection_parse(struct pcr_selection *out, const char *text, str
     }
 }
 
-void pcr_selection_format(char *out, const struct pcr_selection *selection)
-{
+void pcr_selection_format(char *out, const struct pcr_selection *selection) {
     size_t len = 0;
     out[0] = '\0';
     for (size_t b = 0; b < selection->num_banks; b++) {
@@ -123,8 +119,7 @@ void pcr_selection_format(char *out, const struct pcr_selection *selection)
     }
 }
 
-bool pcr_selection_equal(const struct pcr_selection *a, const struct pcr_selection *b)
-{
+bool pcr_selection_equal(const struct pcr_selection *a, const struct pcr_selection *b) {
     if (a->num_banks != b->num_banks) {
         return false;
     }
@@ -136,8 +131,7 @@ bool pcr_selection_equal(const struct pcr_selection *a, const struct pcr_selecti
     return true;
 }
 
-uint32_t pcr_selection_mask(const struct pcr_selection *selection, enum hash_alg bank)
-{
+uint32_t pcr_selection_mask(const struct pcr_selection *selection, enum hash_alg bank) {
     for (size_t i = 0; i < selection->num_banks; i++) {
         if (selection->bank[i].bank == bank) {
             return selection->bank[i].mask;
@@ -146,12 +140,10 @@ uint32_t pcr_selection_mask(const struct pcr_selection *selection, enum hash_alg
     return 0;
 }
 
-bool pcr_is_reset(unsigned pcr, struct bytes value)
-{
+bool pcr_is_reset(unsigned pcr, struct bytes value) {
     return bytes_all(value, pcr_reset_byte(pcr));
 }
 
-uint8_t pcr_reset_byte(unsigned pcr)
-{
+uint8_t pcr_reset_byte(unsigned pcr) {
     return pcr >= 17 && pcr <= 22 ? 0xFF : 0x00;
 }

@@ -27,8 +27,8 @@ bool pcr_selection_equal(const struct pcr_selection *a, const struct pcr_selecti
 uint32_t pcr_selection_mask(const struct pcr_selection *selection,
                             enum hash_alg bank); /* 0: none */
 
-/* What each byte of a PCR is after a reset that nothing has extended since: 0xFF for the dynamic PCRs 17-22, else 0x00 (TCG PC
- * Client Platform TPM Profile, 4.6). */
+/* What each byte of a PCR is after a reset that nothing has extended since: 0xFF for the dynamic
+ * PCRs 17-22, else 0x00 (TCG PC Client Platform TPM Profile, 4.6). */
 uint8_t pcr_reset_byte(unsigned pcr);
 bool pcr_is_reset(unsigned pcr, struct bytes value);
 

@@ -5,8 +5,7 @@
 #include <tss2/tss2_mu.h>
 
 static enum status take_symmetric(struct tpm_public *out, const TPMT_SYM_DEF_OBJECT *in,
-                                  struct detail *detail)
-{
+                                  struct detail *detail) {
     if (in->algorithm == TPM2_ALG_NULL) {
         return STATUS_OK;
     }
@@ -20,8 +19,7 @@ static enum status take_symmetric(struct tpm_public *out, const TPMT_SYM_DEF_OBJ
 }
 
 static enum status take_scheme(struct tpm_public *out, uint16_t scheme, uint16_t hash,
-                               struct detail *detail)
-{
+                               struct detail *detail) {
     switch (scheme) {
     case TPM2_ALG_NULL:
         return STATUS_OK;
@@ -44,8 +42,7 @@ static enum status take_scheme(struct tpm_public *out, uint16_t scheme, uint16_t
     return STATUS_OK;
 }
 
-static enum status take_rsa(struct tpm_public *out, const TPMT_PUBLIC *in, struct detail *detail)
-{
+static enum status take_rsa(struct tpm_public *out, const TPMT_PUBLIC *in, struct detail *detail) {
     const TPMS_RSA_PARMS *parms = &in->parameters.rsaDetail;
     const TPM2B_PUBLIC_KEY_RSA *n = &in->unique.rsa;
     if (n->size == 0 || n->size > KEY_RSA_MAX || n->size * 8u != parms->keyBits ||
@@ -67,8 +64,7 @@ static enum status take_rsa(struct tpm_public *out, const TPMT_PUBLIC *in, struc
 
 /* TPMs may leave out leading zeros: right-aligned into the field's size. */
 static bool take_coordinate(uint8_t out[static KEY_EC_MAX], size_t len,
-                            const TPM2B_ECC_PARAMETER *in)
-{
+                            const TPM2B_ECC_PARAMETER *in) {
     if (in->size == 0 || in->size > len) {
         return false;
     }
@@ -76,8 +72,7 @@ static bool take_coordinate(uint8_t out[static KEY_EC_MAX], size_t len,
     return true;
 }
 
-static enum status take_ecc(struct tpm_public *out, const TPMT_PUBLIC *in, struct detail *detail)
-{
+static enum status take_ecc(struct tpm_public *out, const TPMT_PUBLIC *in, struct detail *detail) {
     const TPMS_ECC_PARMS *parms = &in->parameters.eccDetail;
     switch (parms->curveID) {
     case TPM2_ECC_NIST_P256:
@@ -105,8 +100,7 @@ static enum status take_ecc(struct tpm_public *out, const TPMT_PUBLIC *in, struc
 }
 
 /* One TPM2B_PUBLIC, the whole input, in the only spelling it has. */
-static enum status unmarshal(TPM2B_PUBLIC *out, struct bytes in, struct detail *detail)
-{
+static enum status unmarshal(TPM2B_PUBLIC *out, struct bytes in, struct detail *detail) {
     uint8_t again[TPM_PUBLIC_MAX];
     size_t used = 0, written = 0;
     if (in.len == 0 || in.len > TPM_PUBLIC_MAX ||
@@ -125,8 +119,7 @@ static enum status unmarshal(TPM2B_PUBLIC *out, struct bytes in, struct detail *
 }
 
 static enum status take_name(struct tpm_public *out, uint16_t alg, struct bytes tpm2b,
-                             struct detail *detail)
-{
+                             struct detail *detail) {
     struct bytes area = tpm2b;
     struct writer name = writer_of(out->name, sizeof out->name);
     uint16_t size;
@@ -140,8 +133,7 @@ static enum status take_name(struct tpm_public *out, uint16_t alg, struct bytes 
     return STATUS_OK;
 }
 
-enum status tpm_public_parse(struct tpm_public *out, struct bytes tpm2b, struct detail *detail)
-{
+enum status tpm_public_parse(struct tpm_public *out, struct bytes tpm2b, struct detail *detail) {
     TPM2B_PUBLIC wire = {0};
     struct tpm_public result = {0};
     enum status status = unmarshal(&wire, tpm2b, detail);

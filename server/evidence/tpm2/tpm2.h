@@ -12,9 +12,10 @@ struct tpm2_evidence {          /* decoded, borrowed */
     struct bytes signature;     /* TPMT_SIGNATURE */
     struct bytes tcg_event_log; /* empty: none */
     struct bytes ima_log;       /* empty: none */
-    /* The PCR values that the device says it quoted; num_banks 0: none given, then each value
-     * follows from the log or the reset state. Claims: used only when they hash to the signed
-     * pcrDigest. */
+    /* The PCR values that the device says it quoted (`quoted` marks those given). A value that is
+     * not given follows from the log, or is the reset value, or, for PCR 10, what some start of the
+     * IMA log leads to. Claims: used only when all of it hashes to the signed pcrDigest; one for a
+     * PCR outside the signed selection is refused. */
     struct fact_bank claimed[PCR_MAX_BANKS];
     size_t num_claimed;
 };
@@ -22,7 +23,9 @@ struct tpm2_evidence {          /* decoded, borrowed */
 struct tpm2_expectation {
     const struct public_key *ak; /* verifies the quote */
     enum hash_alg ak_hash; /* the hash the AK's scheme states; HASH_NONE: any of SHA-256/384/512 */
-    struct bytes nonce;    /* extraData must be exactly this */
+    enum signature_scheme ak_scheme; /* the scheme the AK states; SIGNATURE_NONE: any that fits its
+                                        kind */
+    struct bytes nonce; /* extraData must be exactly this; nothing meets an empty one */
     const struct pcr_selection *selection; /* the whole pcrSelect must equal it; NULL: any
                                               (`gatehouse appraise` without --pcrs) */
 };
@@ -41,9 +44,11 @@ enum tpm2_failure {
     TPM2_PCR_DIGEST_MISMATCH,   /* "pcr_digest_mismatch": the claimed values are not the quoted ones
                                  */
     TPM2_LOG_UNSUPPORTED,       /* "log_format_unsupported": an old SHA-1-format log */
-    TPM2_LOG_DOES_NOT_REPLAY,   /* "log_does_not_replay" */
-    TPM2_PCR_UNKNOWN /* "pcr_values_missing": a quoted PCR follows neither from the log nor from
-                        reset, and no values came */
+    TPM2_LOG_DOES_NOT_REPLAY,   /* "log_does_not_replay": a PCR that the log touches replays to
+                                   another value than the quoted one; or no values came, and what the
+                                   logs lead to does not hash to pcrDigest */
+    TPM2_PCR_UNKNOWN /* "pcr_values_missing": no values came, and there is no log, or PCR 10
+                        is quoted and there is no IMA log */
 };
 const char *tpm2_failure_code(enum tpm2_failure failure);
 

@@ -1,0 +1,461 @@
+#include "server/evidence/tpm2/event_types.h"
+#include "server/evidence/tpm2/ima.h"
+#include "server/evidence/tpm2/replay.h"
+#include "server/evidence/tpm2/tpm2.h"
+
+#include <string.h>
+
+enum { TPM_GENERATED = 0xff544347u, TPM_ST_ATTEST_QUOTE_TYPE = 0x8018 };
+
+const char *tpm2_failure_code(enum tpm2_failure failure) {
+    switch (failure) {
+    case TPM2_VERIFIED:
+        return "verified";
+    case TPM2_MALFORMED:
+        return "evidence_malformed";
+    case TPM2_SIGNATURE_INVALID:
+        return "quote_signature_invalid";
+    case TPM2_SIGNATURE_UNSUPPORTED:
+        return "quote_signature_unsupported";
+    case TPM2_NOT_A_QUOTE:
+        return "not_a_quote";
+    case TPM2_NONCE_MISMATCH:
+        return "nonce_mismatch";
+    case TPM2_SELECTION_MISMATCH:
+        return "pcr_selection_mismatch";
+    case TPM2_WEAK_BANK:
+        return "weak_pcr_bank";
+    case TPM2_PCR_DIGEST_MISMATCH:
+        return "pcr_digest_mismatch";
+    case TPM2_LOG_UNSUPPORTED:
+        return "log_format_unsupported";
+    case TPM2_LOG_DOES_NOT_REPLAY:
+        return "log_does_not_replay";
+    case TPM2_PCR_UNKNOWN:
+        return "pcr_values_missing";
+    }
+    return "evidence_malformed";
+}
+
+/* One verification on its way: nothing of it is given out before it is through. */
+struct check {
+    const struct tpm2_evidence *evidence;
+    const struct tpm2_expectation *expected;
+    struct detail *detail;
+    struct tpm_attest attest;
+    struct tpm_signature signature;
+    struct facts facts;
+    struct tcg_eventlog log; /* as opened */
+    struct tcg_replay replay;
+};
+
+static enum tpm2_failure fail(struct check *check, enum tpm2_failure failure, const char *text) {
+    detail_set(check->detail, "%s", text);
+    return failure;
+}
+
+/* --- the quote ---------------------------------------------------------------------------------
+ */
+
+static enum tpm2_failure check_kind(struct check *check) {
+    enum status status = tpm_attest_parse(&check->attest, check->evidence->quote, check->detail);
+    if (status != STATUS_OK) {
+        detail_prefix(check->detail, "quote");
+        return status == STATUS_UNSUPPORTED ? TPM2_SELECTION_MISMATCH : TPM2_MALFORMED;
+    }
+    status = tpm_signature_parse(&check->signature, check->evidence->signature, check->detail);
+    if (status != STATUS_OK) {
+        detail_prefix(check->detail, "signature");
+        return status == STATUS_UNSUPPORTED ? TPM2_SIGNATURE_UNSUPPORTED : TPM2_MALFORMED;
+    }
+    if (check->attest.magic != TPM_GENERATED) {
+        return fail(check, TPM2_NOT_A_QUOTE, "quote: magic is not TPM_GENERATED_VALUE");
+    }
+    if (check->attest.type != TPM_ST_ATTEST_QUOTE_TYPE) {
+        return fail(check, TPM2_NOT_A_QUOTE, "quote: type is not TPM_ST_ATTEST_QUOTE");
+    }
+    return TPM2_VERIFIED;
+}
+
+static enum tpm2_failure check_signature(struct check *check) {
+    const struct signature *signature = &check->signature.signature;
+    const struct tpm2_expectation *expected = check->expected;
+    if (signature->hash != HASH_SHA256 && signature->hash != HASH_SHA384 &&
+        signature->hash != HASH_SHA512) {
+        return fail(check, TPM2_SIGNATURE_UNSUPPORTED,
+                    "signature: its hash is none of SHA-256, SHA-384, SHA-512");
+    }
+    if ((expected->ak_hash != HASH_NONE && expected->ak_hash != signature->hash) ||
+        (expected->ak_scheme != SIGNATURE_NONE && expected->ak_scheme != signature->scheme)) {
+        return fail(check, TPM2_SIGNATURE_UNSUPPORTED, "signature: not by the AK's own scheme");
+    }
+    switch (signature_verify(expected->ak, signature, check->evidence->quote, check->detail)) {
+    case STATUS_OK:
+        return TPM2_VERIFIED;
+    case STATUS_UNSUPPORTED:
+        return TPM2_SIGNATURE_UNSUPPORTED;
+    default:
+        return fail(check, TPM2_SIGNATURE_INVALID, "signature: not the AK's over this quote");
+    }
+}
+
+static enum tpm2_failure check_binding(struct check *check) {
+    const struct tpm_attest *attest = &check->attest;
+    const struct pcr_selection *wanted = check->expected->selection;
+    char quoted_text[PCR_SELECTION_TEXT];
+    pcr_selection_format(quoted_text, &attest->selection);
+    if (check->expected->nonce.len == 0 ||
+        !bytes_equal(check->expected->nonce,
+                     bytes_of(attest->extra_data, attest->extra_data_len))) {
+        return fail(check, TPM2_NONCE_MISMATCH, "quote: extraData is not the nonce");
+    }
+    if (attest->selection.num_banks == 0) {
+        return fail(check, TPM2_SELECTION_MISMATCH, "quote: it selects no PCR");
+    }
+    if (wanted != NULL && !pcr_selection_equal(wanted, &attest->selection)) {
+        char wanted_text[PCR_SELECTION_TEXT];
+        pcr_selection_format(wanted_text, wanted);
+        detail_set(check->detail, "quote: pcrSelect is %s, not %s", quoted_text, wanted_text);
+        return TPM2_SELECTION_MISMATCH;
+    }
+    if (attest->selection.num_banks == 1 && attest->selection.bank[0].bank == HASH_SHA1) {
+        return fail(check, TPM2_WEAK_BANK, "quote: it selects the SHA-1 bank only");
+    }
+    if (attest->pcr_digest_len != digest_len(check->signature.signature.hash)) {
+        return fail(check, TPM2_MALFORMED, "quote: pcrDigest is not of the signature's hash");
+    }
+    return TPM2_VERIFIED;
+}
+
+/* --- values of the quoted PCRs -----------------------------------------------------------------
+ */
+
+static void take_quote(struct check *check) {
+    const struct tpm_attest *attest = &check->attest;
+    struct facts *facts = &check->facts;
+    facts->tpm_firmware_version = attest->firmware_version;
+    facts->tpm_clock = attest->clock;
+    facts->tpm_reset_count = attest->reset_count;
+    facts->tpm_restart_count = attest->restart_count;
+    facts->tpm_safe = attest->safe;
+    facts->selection = attest->selection;
+    facts->num_banks = attest->selection.num_banks;
+    for (size_t b = 0; b < facts->num_banks; b++) {
+        facts->bank[b].alg = attest->selection.bank[b].bank;
+        for (unsigned i = 0; i < PCR_COUNT; i++) {
+            facts->bank[b].pcr[i].quoted = (attest->selection.bank[b].mask >> i & 1u) != 0;
+        }
+    }
+}
+
+static const struct fact_pcr *claim(const struct tpm2_evidence *evidence, enum hash_alg alg,
+                                    unsigned pcr) {
+    for (size_t b = 0; b < evidence->num_claimed; b++) {
+        if (evidence->claimed[b].alg == alg && evidence->claimed[b].pcr[pcr].quoted) {
+            return &evidence->claimed[b].pcr[pcr];
+        }
+    }
+    return NULL;
+}
+
+/* Values are claimed for PCRs of the signed selection, and for nothing else. */
+static enum tpm2_failure check_claims(struct check *check) {
+    for (size_t b = 0; b < check->evidence->num_claimed; b++) {
+        const struct fact_bank *bank = &check->evidence->claimed[b];
+        uint32_t mask = pcr_selection_mask(&check->facts.selection, bank->alg);
+        for (unsigned i = 0; i < PCR_COUNT; i++) {
+            if (bank->pcr[i].quoted && (mask >> i & 1u) == 0) {
+                detail_set(check->detail, "pcrs: %s PCR %u is not in the signed selection",
+                           hash_name(bank->alg), i);
+                return TPM2_PCR_DIGEST_MISMATCH;
+            }
+        }
+    }
+    return TPM2_VERIFIED;
+}
+
+/* Of each quoted PCR: what is claimed, or else what the log replays to, or else the reset value. */
+static void fill_values(struct check *check) {
+    for (size_t b = 0; b < check->facts.num_banks; b++) {
+        struct fact_bank *bank = &check->facts.bank[b];
+        const struct tcg_replay_bank *replayed = tcg_replay_bank(&check->replay, bank->alg);
+        size_t len = digest_len(bank->alg);
+        for (unsigned i = 0; i < PCR_COUNT; i++) {
+            struct fact_pcr *pcr = &bank->pcr[i];
+            const struct fact_pcr *claimed = claim(check->evidence, bank->alg, i);
+            if (!pcr->quoted) {
+                continue;
+            }
+            pcr->logged = replayed != NULL && (replayed->touched >> i & 1u) != 0;
+            if (claimed != NULL) {
+                memcpy(pcr->value, claimed->value, len);
+            } else if (replayed != NULL) {
+                memcpy(pcr->value, replayed->value[i], len);
+            } else {
+                memset(pcr->value, pcr_reset_byte(i), len);
+            }
+        }
+    }
+}
+
+/* TPM 2.0 Library Part 1, 17.5.1 and Part 4: the selected values, bank by bank as the quote selects
+ * them, each by ascending index. */
+static bool meets_pcr_digest(const struct check *check) {
+    uint8_t values[PCR_MAX_BANKS * PCR_COUNT * DIGEST_MAX], digest[DIGEST_MAX];
+    struct writer w = writer_of(values, sizeof values);
+    for (size_t b = 0; b < check->facts.num_banks; b++) {
+        const struct fact_bank *bank = &check->facts.bank[b];
+        for (unsigned i = 0; i < PCR_COUNT; i++) {
+            if (bank->pcr[i].quoted) {
+                write_bytes(&w, bytes_of(bank->pcr[i].value, digest_len(bank->alg)));
+            }
+        }
+    }
+    if (w.overflow) {
+        return false;
+    }
+    digest_compute(check->signature.signature.hash, writer_bytes(&w), digest);
+    return bytes_equal(bytes_of(digest, digest_len(check->signature.signature.hash)),
+                       bytes_of(check->attest.pcr_digest, check->attest.pcr_digest_len));
+}
+
+/* The banks in which PCR 10 is quoted, and nothing says its value. */
+static unsigned unknown_ima_banks(const struct check *check, size_t bank[static PCR_MAX_BANKS]) {
+    unsigned num = 0;
+    for (size_t b = 0; b < check->facts.num_banks; b++) {
+        const struct fact_bank *from = &check->facts.bank[b];
+        if (from->pcr[IMA_PCR].quoted && !from->pcr[IMA_PCR].logged &&
+            claim(check->evidence, from->alg, IMA_PCR) == NULL) {
+            bank[num++] = b;
+        }
+    }
+    return num;
+}
+
+/* Extends PCR 10 by one entry after another until the quote's digest is met; bit n of `padded` says
+ * how the n-th bank is extended. */
+static enum status follow_ima_log(struct check *check, const size_t *bank, unsigned num,
+                                  unsigned padded) {
+    struct ima_log log = ima_log_open(check->evidence->ima_log);
+    struct ima_entry entry;
+    for (unsigned n = 0; n < num; n++) {
+        memset(check->facts.bank[bank[n]].pcr[IMA_PCR].value, 0, DIGEST_MAX);
+    }
+    for (;;) {
+        enum status status = ima_log_next(&log, &entry, check->detail);
+        if (status != STATUS_OK) {
+            return status;
+        }
+        if (entry.pcr != IMA_PCR) {
+            continue;
+        }
+        for (unsigned n = 0; n < num; n++) {
+            struct fact_bank *to = &check->facts.bank[bank[n]];
+            uint8_t digest[DIGEST_MAX];
+            size_t len = digest_len(to->alg);
+            ima_entry_digest(&entry, to->alg, (padded >> n & 1u) != 0 ? IMA_PADDED : IMA_HASHED,
+                             digest);
+            digest_compute2(to->alg, bytes_of(to->pcr[IMA_PCR].value, len), bytes_of(digest, len),
+                            to->pcr[IMA_PCR].value);
+        }
+        if (meets_pcr_digest(check)) {
+            return STATUS_OK;
+        }
+    }
+}
+
+/* The log is read after the quote was made, so it may be longer: its first entries must lead to
+ * PCR 10. A log that breaks off inside an entry may still hold that prefix. */
+static bool find_ima_prefix(struct check *check) {
+    size_t bank[PCR_MAX_BANKS];
+    unsigned num = unknown_ima_banks(check, bank);
+    if (num == 0 || check->evidence->ima_log.len == 0) {
+        return false;
+    }
+    for (unsigned padded = 0; padded >> num == 0; padded++) {
+        if (follow_ima_log(check, bank, num, padded) == STATUS_OK) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Nothing that was sent explains the signed pcrDigest. With claimed values, they are at fault. With
+ * a log, it is taken to be, unless IMA's PCR is quoted and nothing about IMA came: then a value is
+ * missing, whatever the log says. */
+static enum tpm2_failure unexplained(struct check *check) {
+    size_t bank[PCR_MAX_BANKS];
+    if (check->evidence->num_claimed > 0) {
+        return fail(
+            check, TPM2_PCR_DIGEST_MISMATCH,
+            "pcrs: the values given, with the log's for the others, do not hash to pcrDigest");
+    }
+    if (check->facts.has_log && check->evidence->ima_log.len > 0) {
+        return fail(
+            check, TPM2_LOG_DOES_NOT_REPLAY,
+            "tcg_event_log, reset values and any start of ima_log do not hash to pcrDigest");
+    }
+    if (check->facts.has_log && unknown_ima_banks(check, bank) == 0) {
+        return fail(check, TPM2_LOG_DOES_NOT_REPLAY,
+                    "tcg_event_log and reset values do not hash to pcrDigest");
+    }
+    return fail(
+        check, TPM2_PCR_UNKNOWN,
+        "quoted PCRs that no log explains: send their values as pcrs (or ima_log for PCR 10)");
+}
+
+static enum tpm2_failure check_replay(struct check *check) {
+    for (size_t b = 0; b < check->facts.num_banks; b++) {
+        const struct fact_bank *bank = &check->facts.bank[b];
+        const struct tcg_replay_bank *replayed = tcg_replay_bank(&check->replay, bank->alg);
+        for (unsigned i = 0; i < PCR_COUNT; i++) {
+            if (bank->pcr[i].logged &&
+                memcmp(bank->pcr[i].value, replayed->value[i], digest_len(bank->alg)) != 0) {
+                detail_set(check->detail,
+                           "tcg_event_log: it does not replay to the quoted %s PCR %u",
+                           hash_name(bank->alg), i);
+                return TPM2_LOG_DOES_NOT_REPLAY;
+            }
+        }
+    }
+    return TPM2_VERIFIED;
+}
+
+static enum tpm2_failure check_values(struct check *check) {
+    enum tpm2_failure failure = check_claims(check);
+    if (failure != TPM2_VERIFIED) {
+        return failure;
+    }
+    fill_values(check);
+    if (!meets_pcr_digest(check) && !find_ima_prefix(check)) {
+        return unexplained(check);
+    }
+    return check_replay(check);
+}
+
+/* --- the log -----------------------------------------------------------------------------------
+ */
+
+/* Walks the whole log once for its framing and the values it leads to. */
+static enum tpm2_failure replay_log(struct check *check) {
+    enum hash_alg bank[PCR_MAX_BANKS];
+    struct tcg_event event;
+    check->replay.num_banks = 0;
+    if (check->evidence->tcg_event_log.len == 0) {
+        return TPM2_VERIFIED;
+    }
+    enum status status =
+        tcg_eventlog_open(&check->log, check->evidence->tcg_event_log, check->detail);
+    if (status == STATUS_OK && !check->log.crypto_agile) {
+        return fail(check, TPM2_LOG_UNSUPPORTED, "tcg_event_log: the old format, SHA-1 only");
+    }
+    if (status == STATUS_OK) {
+        struct tcg_eventlog log = check->log;
+        for (size_t b = 0; b < check->facts.num_banks; b++) {
+            bank[b] = check->facts.bank[b].alg;
+        }
+        tcg_replay_start(&check->replay, &log, bank, check->facts.num_banks);
+        while ((status = tcg_eventlog_next(&log, &event, check->detail)) == STATUS_OK) {
+            tcg_replay_event(&check->replay, &event);
+        }
+        check->facts.num_events = log.next_index;
+        check->facts.has_log = true;
+    }
+    if (status != STATUS_END) {
+        detail_prefix(check->detail, "tcg_event_log");
+        return TPM2_MALFORMED;
+    }
+    return TPM2_VERIFIED;
+}
+
+/* What is known of one event now that its PCRs are: digests of banks in which its PCR replayed, and
+ * data that one of them (never SHA-1) is the hash of. */
+static void vouch(const struct check *check, const struct tcg_event *event,
+                  struct fact_event *out) {
+    uint8_t digest[DIGEST_MAX];
+    out->index = event->index;
+    out->pcr = event->pcr;
+    out->type = event->type;
+    out->data = event->data;
+    if (event->type == EV_NO_ACTION) {
+        return;
+    }
+    for (size_t b = 0; b < check->facts.num_banks; b++) {
+        const struct fact_bank *bank = &check->facts.bank[b];
+        const struct tcg_replay_bank *replayed = tcg_replay_bank(&check->replay, bank->alg);
+        if (replayed == NULL || !bank->pcr[event->pcr].logged ||
+            event->digest[replayed->log_bank].data == NULL) {
+            continue;
+        }
+        out->digest[b] = event->digest[replayed->log_bank];
+        if (bank->alg == HASH_SHA1) {
+            continue;
+        }
+        if (out->digest_vouched == VOUCHED_CLAIMED) {
+            out->digest_vouched = VOUCHED_REPLAYED;
+            digest_compute(bank->alg, event->data, digest);
+            if (bytes_equal(out->digest[b], bytes_of(digest, digest_len(bank->alg)))) {
+                out->data_vouched = VOUCHED_BOUND;
+            }
+        }
+    }
+}
+
+static enum status keep_events(struct check *check, struct arena *arena) {
+    struct facts *facts = &check->facts;
+    struct tcg_eventlog log = check->log;
+    struct tcg_event event;
+    if (!facts->has_log) {
+        return STATUS_OK;
+    }
+    facts->event = arena_array(arena, facts->num_events, sizeof *facts->event);
+    if (facts->event == NULL) {
+        return STATUS_MEMORY;
+    }
+    for (size_t i = 0; i < facts->num_events; i++) {
+        enum status status = tcg_eventlog_next(&log, &event, NULL);
+        if (status != STATUS_OK) {
+            return STATUS_INTERNAL; /* it was read a moment ago */
+        }
+        vouch(check, &event, &facts->event[i]);
+    }
+    return STATUS_OK;
+}
+
+/* --- all of it ---------------------------------------------------------------------------------
+ */
+
+static enum tpm2_failure run_checks(struct check *check) {
+    enum tpm2_failure (*const step[])(struct check *) = {check_kind, check_signature,
+                                                         check_binding};
+    for (size_t i = 0; i < sizeof step / sizeof *step; i++) {
+        enum tpm2_failure failure = step[i](check);
+        if (failure != TPM2_VERIFIED) {
+            return failure;
+        }
+    }
+    take_quote(check);
+    enum tpm2_failure failure = replay_log(check);
+    if (failure != TPM2_VERIFIED) {
+        return failure;
+    }
+    return check_values(check);
+}
+
+enum status tpm2_verify(struct facts *out, enum tpm2_failure *failure, struct arena *arena,
+                        const struct tpm2_evidence *evidence,
+                        const struct tpm2_expectation *expected, struct detail *detail) {
+    struct check check = {.evidence = evidence, .expected = expected, .detail = detail};
+    enum tpm2_failure result = run_checks(&check);
+    if (result != TPM2_VERIFIED) {
+        *failure = result;
+        return STATUS_OK;
+    }
+    enum status status = keep_events(&check, arena);
+    if (status != STATUS_OK) {
+        return status_fail(detail, status, "no memory for %zu events", check.facts.num_events);
+    }
+    *out = check.facts;
+    *failure = TPM2_VERIFIED;
+    return STATUS_OK;
+}
