@@ -110,28 +110,40 @@ static enum status take_hash(enum hash_alg *out, uint16_t alg, struct detail *de
 
 static enum status take_ecdsa(struct tpm_signature *out, const TPMS_SIGNATURE_ECDSA *in,
                               struct detail *detail) {
+    enum hash_alg hash;
+    enum status status = take_hash(&hash, in->hash, detail);
+    if (status != STATUS_OK) {
+        return status;
+    }
     if (in->signatureR.size > KEY_EC_MAX || in->signatureS.size > KEY_EC_MAX) {
         return status_fail(detail, STATUS_UNSUPPORTED, "ECDSA signature of %u and %u bytes",
                            in->signatureR.size, in->signatureS.size);
     }
     memcpy(out->store, in->signatureR.buffer, in->signatureR.size);
     memcpy(out->store + KEY_EC_MAX, in->signatureS.buffer, in->signatureS.size);
-    out->signature.scheme = SIGNATURE_ECDSA;
-    out->signature.r = bytes_of(out->store, in->signatureR.size);
-    out->signature.s = bytes_of(out->store + KEY_EC_MAX, in->signatureS.size);
-    return take_hash(&out->signature.hash, in->hash, detail);
+    out->signature = (struct signature){
+        .scheme = SIGNATURE_ECDSA,
+        .hash = hash,
+        .r = bytes_of(out->store, in->signatureR.size),
+        .s = bytes_of(out->store + KEY_EC_MAX, in->signatureS.size),
+    };
+    return STATUS_OK;
 }
 
 static enum status take_rsa(struct tpm_signature *out, enum signature_scheme scheme,
                             const TPMS_SIGNATURE_RSA *in, struct detail *detail) {
+    enum hash_alg hash;
+    enum status status = take_hash(&hash, in->hash, detail);
+    if (status != STATUS_OK) {
+        return status;
+    }
     if (in->sig.size > KEY_SIGNATURE_MAX) {
         return status_fail(detail, STATUS_UNSUPPORTED, "RSA signature of %u bytes", in->sig.size);
     }
     memcpy(out->store, in->sig.buffer, in->sig.size);
-    out->signature.scheme = scheme;
-    out->signature.r = bytes_of(out->store, in->sig.size);
-    out->signature.s = bytes_of(NULL, 0);
-    return take_hash(&out->signature.hash, in->hash, detail);
+    out->signature = (struct signature){
+        .scheme = scheme, .hash = hash, .r = bytes_of(out->store, in->sig.size)};
+    return STATUS_OK;
 }
 
 enum status tpm_signature_parse(struct tpm_signature *out, struct bytes signature,

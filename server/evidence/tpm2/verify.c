@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-enum { TPM_GENERATED = 0xff544347u, TPM_ST_ATTEST_QUOTE_TYPE = 0x8018 };
+static const uint32_t tpm_generated_value = 0xff544347;
+static const uint16_t tpm_st_attest_quote = 0x8018;
 
 const char *tpm2_failure_code(enum tpm2_failure failure) {
     switch (failure) {
@@ -68,10 +69,10 @@ static enum tpm2_failure check_kind(struct check *check) {
         detail_prefix(check->detail, "signature");
         return status == STATUS_UNSUPPORTED ? TPM2_SIGNATURE_UNSUPPORTED : TPM2_MALFORMED;
     }
-    if (check->attest.magic != TPM_GENERATED) {
+    if (check->attest.magic != tpm_generated_value) {
         return fail(check, TPM2_NOT_A_QUOTE, "quote: magic is not TPM_GENERATED_VALUE");
     }
-    if (check->attest.type != TPM_ST_ATTEST_QUOTE_TYPE) {
+    if (check->attest.type != tpm_st_attest_quote) {
         return fail(check, TPM2_NOT_A_QUOTE, "quote: type is not TPM_ST_ATTEST_QUOTE");
     }
     return TPM2_VERIFIED;
@@ -102,8 +103,6 @@ static enum tpm2_failure check_signature(struct check *check) {
 static enum tpm2_failure check_binding(struct check *check) {
     const struct tpm_attest *attest = &check->attest;
     const struct pcr_selection *wanted = check->expected->selection;
-    char quoted_text[PCR_SELECTION_TEXT];
-    pcr_selection_format(quoted_text, &attest->selection);
     if (check->expected->nonce.len == 0 ||
         !bytes_equal(check->expected->nonce,
                      bytes_of(attest->extra_data, attest->extra_data_len))) {
@@ -113,7 +112,8 @@ static enum tpm2_failure check_binding(struct check *check) {
         return fail(check, TPM2_SELECTION_MISMATCH, "quote: it selects no PCR");
     }
     if (wanted != NULL && !pcr_selection_equal(wanted, &attest->selection)) {
-        char wanted_text[PCR_SELECTION_TEXT];
+        char quoted_text[PCR_SELECTION_TEXT], wanted_text[PCR_SELECTION_TEXT];
+        pcr_selection_format(quoted_text, &attest->selection);
         pcr_selection_format(wanted_text, wanted);
         detail_set(check->detail, "quote: pcrSelect is %s, not %s", quoted_text, wanted_text);
         return TPM2_SELECTION_MISMATCH;
