@@ -1,0 +1,27 @@
+/* The body of POST /v1/evidence (api/openapi.yaml), which `gatehouse appraise` reads from a file:
+ * JSON in, decoded evidence out. Strict: what it does not know, or knows twice, is refused.
+ * Thread-safe.
+ * {"nonce":b64,"tpm2":{"quote":b64,"signature":b64,"pcrs":{"sha256":{"0":hex,...}}?},
+ *  "tcg_event_log":b64?,"ima_log":b64?,"csr":b64?} */
+#ifndef GATEHOUSE_API_DEVICE_EVIDENCE_BODY_H
+#define GATEHOUSE_API_DEVICE_EVIDENCE_BODY_H
+
+#include "server/evidence/tpm2/tpm2.h"
+
+enum { EVIDENCE_BODY_MAX_BYTES = 16 * 1024 * 1024, EVIDENCE_NONCE_MAX = 64 };
+
+struct evidence_body {         /* every view lives in the arena */
+    struct bytes nonce;        /* 1..EVIDENCE_NONCE_MAX bytes */
+    struct tpm2_evidence tpm2; /* quote and signature not empty; logs empty when absent */
+    struct bytes csr;          /* empty: none was sent */
+};
+
+/* OK, or MALFORMED, LIMIT (over EVIDENCE_BODY_MAX_BYTES) with *out untouched, *code one of
+ * "malformed_json", "unknown_field", "missing_field", "invalid_field", "malformed_base64", and the
+ * detail beginning with the field's path, such as "tpm2.quote: ..." (base64: with the offset).
+ * Duplicate keys are "malformed_json". MEMORY when the arena is full. `code` may be NULL. */
+MUST_USE enum status evidence_body_parse(struct evidence_body *out, struct arena *arena,
+                                         struct bytes json, const char **code,
+                                         struct detail *detail);
+
+#endif
