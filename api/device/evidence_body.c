@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PATH_SIZE = 64 };
-
 /* Where reading goes wrong: a stable code, and a detail that begins with the field's path. */
 struct reading {
     struct arena *arena;
@@ -79,9 +77,7 @@ static enum status read_optional(struct reading *reading, struct bytes *out, jso
 /* {"0":"<hex>",...} in one bank. */
 static enum status read_bank(struct reading *reading, struct fact_bank *out, json_t *values,
                              const char *path) {
-    const char *key;
-    json_t *value;
-    char names[PCR_COUNT][4], below[PATH_SIZE];
+    char names[PCR_COUNT][4];
     const char *known[PCR_COUNT + 1] = {NULL};
     for (unsigned i = 0; i < PCR_COUNT; i++) {
         (void)snprintf(names[i], sizeof names[i], "%u", i);
@@ -92,15 +88,16 @@ static enum status read_bank(struct reading *reading, struct fact_bank *out, jso
         return status;
     }
     for (unsigned i = 0; i < PCR_COUNT; i++) {
-        key = known[i];
-        value = json_object_get(values, key);
+        const json_t *value = json_object_get(values, known[i]);
         if (value == NULL) {
             continue;
         }
         if (!json_is_string(value) || hex_decode(out->pcr[i].value, digest_len(out->alg),
                                                  json_string_value(value)) != STATUS_OK) {
-            (void)snprintf(below, sizeof below, "%s.%s", path, key);
-            return refuse(reading, "invalid_field", below, "it is not the bank's lower-case hex");
+            reading->code = "invalid_field";
+            return status_fail(reading->detail, STATUS_MALFORMED,
+                               "%s.%s: it is not lower-case hex of the bank's digest size", path,
+                               known[i]);
         }
         out->pcr[i].quoted = true;
     }
@@ -111,7 +108,7 @@ static enum status read_pcrs(struct reading *reading, struct tpm2_evidence *out,
     static const char *const known[] = {"sha1", "sha256", "sha384", "sha512", NULL};
     enum status status = check_object(reading, pcrs, "tpm2.pcrs", known);
     for (size_t i = 0; status == STATUS_OK && known[i] != NULL; i++) {
-        char path[PATH_SIZE];
+        char path[24];
         json_t *values = json_object_get(pcrs, known[i]);
         if (values != NULL) {
             struct fact_bank *bank = &out->claimed[out->num_claimed++];
