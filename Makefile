@@ -223,9 +223,11 @@ lint: arrows
 
 install: all
 	install -D -m 755 $(BUILD)/gatehouse $(DESTDIR)$(PREFIX)/bin/gatehouse
-	install -D -m 644 config/gatehouse.ini $(DESTDIR)/etc/gatehouse/gatehouse.ini.example
-	install -d $(DESTDIR)/lib/systemd/system
-	sed 's|@bindir@|$(PREFIX)/bin|' deploy/systemd/gatehouse.service >$(DESTDIR)/lib/systemd/system/gatehouse.service
+	install -D -m 644 config/gatehouse.ini $(DESTDIR)$(PREFIX)/share/doc/gatehouse/gatehouse.ini
+	install -D -m 644 deploy/systemd/gatehouse.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/gatehouse.conf
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|@bindir@|$(PREFIX)/bin|' deploy/systemd/gatehouse.service \
+	    >$(DESTDIR)$(PREFIX)/lib/systemd/system/gatehouse.service
 
 clean:
 	rm -rf build

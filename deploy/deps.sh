@@ -158,9 +158,9 @@ check_system_wolfssl() {
     done
 }
 
-mkdir -p "$deps"
 install_packages
 [ "$want" != run ] || exit 0
+mkdir -p "$deps"
 
 case $wolfssl in
 own) DEPS_DIR=$deps sh deploy/wolfssl.sh ;;

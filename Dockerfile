@@ -1,0 +1,31 @@
+# Gatehouse in a container: what it takes to build stays behind, what runs is one program as its own user.
+#
+#   docker build -t gatehouse .
+#   docker run --rm -v gatehouse-etc:/etc/gatehouse gatehouse init /etc/gatehouse
+#   docker run -v gatehouse-etc:/etc/gatehouse:ro -v gatehouse-store:/var/lib/gatehouse -p 8443:8443 gatehouse
+#
+# The last line publishes one plane; the others are published as the configuration says they listen.
+
+FROM debian:bookworm-slim AS build
+RUN apt-get update && apt-get install -y --no-install-recommends make && rm -rf /var/lib/apt/lists/*
+WORKDIR /src
+# The dependencies first: they are made again only when their scripts change.
+COPY Makefile ./
+COPY deploy/deps.sh deploy/wolfssl.sh deploy/mirror.sh deploy/
+RUN make deps DEPS=build
+COPY . .
+RUN make -j"$(nproc)" && make install DESTDIR=/out
+
+FROM debian:bookworm-slim
+COPY deploy/deps.sh /tmp/deploy/
+RUN DEPS=run sh /tmp/deploy/deps.sh && rm -rf /tmp/deploy /var/lib/apt/lists/* \
+    && useradd --system --home-dir /var/lib/gatehouse --shell /usr/sbin/nologin gatehouse \
+    && install -d -o gatehouse -g gatehouse -m 0700 /etc/gatehouse /var/lib/gatehouse \
+    && install -d -o gatehouse -g gatehouse -m 0755 /run/gatehouse
+COPY --from=build /out/usr/local/bin/gatehouse /usr/local/bin/
+USER gatehouse
+ENV GATEHOUSE_STORE_PATH=/var/lib/gatehouse/gatehouse.db
+VOLUME ["/etc/gatehouse", "/var/lib/gatehouse"]
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["/usr/local/bin/gatehouse"]
+CMD ["serve", "--config", "/etc/gatehouse/gatehouse.ini"]
