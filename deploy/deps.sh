@@ -130,6 +130,10 @@ install_packages() {
     export DEBIAN_FRONTEND=noninteractive
     say 'reading package lists'
     apt-get -o DPkg::Lock::Timeout=600 -q update
+    if [ "$wolfssl" = system ]; then
+        version=$(apt-cache policy libwolfssl-dev | awk '$1 == "Candidate:" { print $2 }')
+        dpkg --compare-versions "${version:-0}" ge 5.7 || too_old "${version:-none}"
+    fi
     names=''
     for line in $missing; do
         name=$(pick "$line")
@@ -140,12 +144,15 @@ install_packages() {
     apt-get -o DPkg::Lock::Timeout=600 -q -y --no-install-recommends install $names
 }
 
+too_old() {
+    die "WOLFSSL=system needs wolfSSL 5.7 or newer, and this system has $1." \
+        "Leave WOLFSSL out, and Debian trixie's source package is built instead."
+}
+
 # The distribution's library has to be recent, and to have been built with what we call.
 check_system_wolfssl() {
     version=$(pkg-config --modversion wolfssl)
-    pkg-config --atleast-version=5.7 wolfssl ||
-        die "WOLFSSL=system needs wolfSSL 5.7 or newer, and this system's is $version." \
-            "Leave WOLFSSL out, and Debian trixie's source package is built instead."
+    pkg-config --atleast-version=5.7 wolfssl || too_old "$version"
     # shellcheck disable=SC2046 # words
     echo '#include <wolfssl/options.h>
           #include <wolfssl/wolfcrypt/settings.h>' |

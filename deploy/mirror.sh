@@ -4,11 +4,12 @@
 # Reads both of apt's notations, sources.list and deb822.
 set -eu
 
+apt=${APT_DIR:-/etc/apt}
 # shellcheck disable=SC1091 # it is there on every Debian
-codename=$(. /etc/os-release && echo "${VERSION_CODENAME:?}")
+codename=${CODENAME:-$(. /etc/os-release && echo "${VERSION_CODENAME:?}")}
 
 {
-    cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null || :
+    cat "$apt/sources.list" "$apt"/sources.list.d/*.list 2>/dev/null || :
 } | awk -v release="$codename" '
     $1 == "deb" {
         sub(/^deb[ \t]+(\[[^]]*\][ \t]*)?/, "")
@@ -16,7 +17,7 @@ codename=$(. /etc/os-release && echo "${VERSION_CODENAME:?}")
         if ($2 == release "-security") print "security", $1
     }'
 
-for file in /etc/apt/sources.list.d/*.sources; do
+for file in "$apt"/sources.list.d/*.sources; do
     [ -f "$file" ] || continue
     awk -v release="$codename" '
         function flush(    i, j, uris, suites, uri, suite) {
