@@ -51,9 +51,9 @@ program := $(if $(main),$(BUILD)/gatehouse)
 # --- libraries ---------------------------------------------------------------------------------------
 
 ifeq ($(WOLFSSL),system)
-wolfssl_cflags := $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags wolfssl))
-wolfssl_libs   := $(shell $(PKG_CONFIG) --libs wolfssl)
-wolfssl_id     := system $(shell $(PKG_CONFIG) --modversion wolfssl)
+wolfssl_cflags := $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags wolfssl 2>/dev/null))
+wolfssl_libs   := $(shell $(PKG_CONFIG) --libs wolfssl 2>/dev/null)
+wolfssl_id     := system $(shell $(PKG_CONFIG) --modversion wolfssl 2>/dev/null)
 else
 wolfssl_cflags := -isystem .deps/wolfssl/include
 wolfssl_libs   := .deps/wolfssl/lib/libwolfssl.a

@@ -124,8 +124,11 @@ install_packages() {
     missing=$(missing_packages)
     [ -n "$missing" ] || return 0
     if [ "$(id -u)" -ne 0 ]; then
-        # shellcheck disable=SC2086 # words
-        die "these packages are missing; as root: apt-get install" $missing
+        names=''
+        for line in $missing; do
+            names="$names $(pick "$line" 2>/dev/null || echo "$line")"
+        done
+        die "these packages are missing; as root: apt-get install$names"
     fi
     export DEBIAN_FRONTEND=noninteractive
     say 'reading package lists'
