@@ -214,7 +214,7 @@ arrows:
 	@sh tests/build/arrows.sh .
 
 fmt:
-	$(clang_format) -i $(all_c) $(headers)
+	@$(clang_format) -i $(all_c) $(headers)
 
 lint: arrows
 	@COMPILE='$(subst ','\'',$(filter-out -MMD -MP -g,$(compile)))' BUILD='$(BUILD)' sh tests/build/lint.sh

@@ -141,8 +141,8 @@ static enum status take_rsa(struct tpm_signature *out, enum signature_scheme sch
         return status_fail(detail, STATUS_UNSUPPORTED, "RSA signature of %u bytes", in->sig.size);
     }
     memcpy(out->store, in->sig.buffer, in->sig.size);
-    out->signature = (struct signature){
-        .scheme = scheme, .hash = hash, .r = bytes_of(out->store, in->sig.size)};
+    out->signature =
+        (struct signature){.scheme = scheme, .hash = hash, .r = bytes_of(out->store, in->sig.size)};
     return STATUS_OK;
 }
 

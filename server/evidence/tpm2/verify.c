@@ -55,8 +55,7 @@ static enum tpm2_failure fail(struct check *check, enum tpm2_failure failure, co
     return failure;
 }
 
-/* --- the quote ---------------------------------------------------------------------------------
- */
+/* --- the quote ------------------------------------------------------------------------------ */
 
 static enum tpm2_failure check_kind(struct check *check) {
     enum status status = tpm_attest_parse(&check->attest, check->evidence->quote, check->detail);
@@ -127,8 +126,7 @@ static enum tpm2_failure check_binding(struct check *check) {
     return TPM2_VERIFIED;
 }
 
-/* --- values of the quoted PCRs -----------------------------------------------------------------
- */
+/* --- values of the quoted PCRs -------------------------------------------------------------- */
 
 static void take_quote(struct check *check) {
     const struct tpm_attest *attest = &check->attest;
@@ -333,8 +331,7 @@ static enum tpm2_failure check_values(struct check *check) {
     return check_replay(check);
 }
 
-/* --- the log -----------------------------------------------------------------------------------
- */
+/* --- the log -------------------------------------------------------------------------------- */
 
 /* Walks the whole log once for its framing and the values it leads to. */
 static enum tpm2_failure replay_log(struct check *check) {
@@ -422,12 +419,11 @@ static enum status keep_events(struct check *check, struct arena *arena) {
     return STATUS_OK;
 }
 
-/* --- all of it ---------------------------------------------------------------------------------
- */
+/* --- all of it ------------------------------------------------------------------------------ */
 
 static enum tpm2_failure run_checks(struct check *check) {
-    enum tpm2_failure (*const step[])(struct check *) = {check_kind, check_signature,
-                                                         check_binding};
+    static enum tpm2_failure (*const step[])(struct check *) = {check_kind, check_signature,
+                                                                check_binding};
     for (size_t i = 0; i < sizeof step / sizeof *step; i++) {
         enum tpm2_failure failure = step[i](check);
         if (failure != TPM2_VERIFIED) {
