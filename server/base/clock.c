@@ -68,8 +68,9 @@ enum status rfc3339_parse(int64_t *unix_s, const char *text) {
     struct tm asked = tm;
     time_t time = timegm(&tm);
     /* timegm normalises 31 February: what comes back must be what was asked for. */
-    if (tm.tm_year != asked.tm_year || tm.tm_mon != asked.tm_mon || tm.tm_mday != asked.tm_mday ||
-        tm.tm_hour != asked.tm_hour || tm.tm_min != asked.tm_min || tm.tm_sec != asked.tm_sec) {
+    if (asked.tm_year < -1900 || tm.tm_year != asked.tm_year || tm.tm_mon != asked.tm_mon ||
+        tm.tm_mday != asked.tm_mday || tm.tm_hour != asked.tm_hour || tm.tm_min != asked.tm_min ||
+        tm.tm_sec != asked.tm_sec) {
         return STATUS_MALFORMED;
     }
     *unix_s = (int64_t)time;

@@ -58,6 +58,8 @@ struct signature {
  * that fits (TPMs make either). `key` must have passed public_key_check or public_key_from_spki. */
 MUST_USE enum status signature_verify(const struct public_key *key, const struct signature *sig,
                                       struct bytes message, struct detail *detail);
+/* ECDSA, RSASSA or Ed25519; NONE for no key. */
+enum signature_scheme signature_scheme_of(enum key_kind kind);
 /* The same for a signature in X.509's encoding (ECDSA-Sig-Value, or the block); the scheme is
  * ECDSA, RSASSA or Ed25519, by the kind of key. Also MALFORMED. */
 MUST_USE enum status signature_verify_der(const struct public_key *key, enum hash_alg alg,

@@ -113,17 +113,26 @@ enum status signature_verify(const struct public_key *key, const struct signatur
                        key_kind_name(key->kind));
 }
 
-static enum signature_scheme scheme_of(enum key_kind kind) {
-    if (kind == KEY_RSA) {
+enum signature_scheme signature_scheme_of(enum key_kind kind) {
+    switch (kind) {
+    case KEY_RSA:
         return SIGNATURE_RSASSA;
+    case KEY_EC_P256:
+    case KEY_EC_P384:
+    case KEY_EC_P521:
+        return SIGNATURE_ECDSA;
+    case KEY_ED25519:
+        return SIGNATURE_ED25519;
+    case KEY_NONE:
+        break;
     }
-    return kind == KEY_ED25519 ? SIGNATURE_ED25519 : SIGNATURE_ECDSA;
+    return SIGNATURE_NONE;
 }
 
 enum status signature_verify_der(const struct public_key *key, enum hash_alg alg,
                                  struct bytes signature, struct bytes message,
                                  struct detail *detail) {
-    struct signature sig = {.scheme = scheme_of(key->kind), .hash = alg, .r = signature};
+    struct signature sig = {.scheme = signature_scheme_of(key->kind), .hash = alg, .r = signature};
     struct bytes fields;
     if (sig.scheme == SIGNATURE_ECDSA &&
         (der_take(&signature, DER_SEQUENCE, &fields) != STATUS_OK || signature.len != 0 ||
