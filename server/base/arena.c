@@ -15,7 +15,8 @@ struct arena_block {
 };
 
 void arena_init(struct arena *arena, size_t cap) {
-    *arena = (struct arena){.cap = cap};
+    /* No sum of a block's header and what fits under the cap wraps. */
+    *arena = (struct arena){.cap = cap < SIZE_MAX / 2 ? cap : SIZE_MAX / 2};
 }
 
 void arena_free(struct arena *arena) {
@@ -50,12 +51,14 @@ static struct arena_block *add_block(struct arena *arena, size_t len) {
 
 void *arena_alloc(struct arena *arena, size_t len) {
     enum { UNIT = alignof(max_align_t) };
-    if (arena->overflow || len > arena->cap - arena->used) {
+    size_t left = arena->cap - arena->used, need = 0;
+    if (len <= left) {
+        need = len == 0 ? UNIT : len + (UNIT - len % UNIT) % UNIT;
+    }
+    if (arena->overflow || need == 0 || need > left) {
         arena->overflow = true;
         return NULL;
     }
-    size_t need = len + (UNIT - len % UNIT) % UNIT;
-    need = need == 0 ? UNIT : need;
     struct arena_block *block = arena->blocks;
     if (block == NULL || need > block->cap - block->used) {
         block = add_block(arena, need);
@@ -66,7 +69,7 @@ void *arena_alloc(struct arena *arena, size_t len) {
     }
     void *out = block->data + block->used;
     block->used += need;
-    arena->used += len;
+    arena->used += need;
     return out;
 }
 

@@ -11,7 +11,7 @@ struct arena_block;
 /* Caller-allocated; arena_init before use, arena_free after. */
 struct arena {
     struct arena_block *blocks;
-    size_t used, cap; /* bytes handed out in all; their limit */
+    size_t used, cap; /* bytes taken in all, each piece rounded up to its alignment; their limit */
     bool overflow;    /* sticky: the cap, or malloc, refused */
 };
 

@@ -1,6 +1,6 @@
 #include "server/base/clock.h"
 
-#include <stdio.h>
+#include <stdbool.h>
 #include <string.h>
 #include <time.h>
 
@@ -41,9 +41,6 @@ void rfc3339_format(char out[static RFC3339_SIZE], int64_t unix_s) {
 static int digits(const char *text, int num) {
     int value = 0;
     for (int i = 0; i < num; i++) {
-        if (text[i] < '0' || text[i] > '9') {
-            return -1;
-        }
         value = value * 10 + (text[i] - '0');
     }
     return value;
@@ -55,7 +52,8 @@ enum status rfc3339_parse(int64_t *unix_s, const char *text) {
         return STATUS_MALFORMED;
     }
     for (size_t i = 0; shape[i] != '\0'; i++) {
-        if (shape[i] != '0' && text[i] != shape[i]) {
+        bool digit = text[i] >= '0' && text[i] <= '9';
+        if (shape[i] == '0' ? !digit : text[i] != shape[i]) {
             return STATUS_MALFORMED;
         }
     }

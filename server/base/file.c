@@ -125,6 +125,8 @@ enum status file_replace(const char *path, unsigned mode, struct bytes content,
     if (len < 0 || (size_t)len >= sizeof temporary) {
         return status_fail(detail, STATUS_LIMIT, "path too long: %s", path);
     }
+    /* One that a crash left behind under the same process id, as in a container. */
+    (void)unlink(temporary);
     enum status status = file_create(temporary, mode, content, detail);
     if (status != STATUS_OK) {
         return status;

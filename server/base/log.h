@@ -25,11 +25,14 @@ struct log_field {
 #define log_str(k, v) ((struct log_field){.type = LOG_STRING, .key = (k), .string = (v)})
 #define log_int(k, v) ((struct log_field){.type = LOG_INTEGER, .key = (k), .integer = (int64_t)(v)})
 
-/* `log` may be NULL: nothing is written. `event` is a stable snake_case name. Lines over 4 KiB are
- * cut. */
+enum { LOG_MAX_FIELDS = 16 };
+
+/* `log` may be NULL: nothing is written. `event` is a stable snake_case name. Fields up to LOG_END
+ * or LOG_MAX_FIELDS; one that would make the line longer than 4 KiB is left out. */
 void log_write(const struct log *log, enum log_level level, const char *event,
                const struct log_field *fields);
+/* More than LOG_MAX_FIELDS fields do not compile. */
 #define log_event(log, level, event, ...)                                                          \
-    log_write((log), (level), (event), (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
+    log_write((log), (level), (event), (const struct log_field[LOG_MAX_FIELDS]){__VA_ARGS__})
 
 #endif
