@@ -39,7 +39,8 @@ headers      := $(sort $(shell find config db api server tests -name '*.h' 2>/de
 unit_tests   := $(sort $(wildcard tests/unit/test_*.c))
 unit_helpers := $(filter-out $(unit_tests),$(sort $(wildcard tests/unit/*.c)))
 e2e_helpers  := $(sort $(wildcard tests/e2e/*.c))
-bench_tools  := $(sort $(wildcard tests/bench/*.c))
+bench_helpers := tests/bench/measure.c tests/unit/soft_tpm.c
+bench_tools  := $(filter-out $(bench_helpers),$(sort $(wildcard tests/bench/*.c)))
 fuzz_targets := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 fuzz_helpers := $(filter-out $(fuzz_targets) tests/fuzz/replay.c,$(sort $(wildcard tests/fuzz/*.c)))
 all_c        := $(sources) $(main) $(sort $(wildcard tests/*/*.c))
@@ -140,7 +141,7 @@ $(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/%.o $(library) $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(link)
 
-$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(library) $(BUILD)/flags
+$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(call objects,$(bench_helpers)) $(library) $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(link)
 
