@@ -46,8 +46,8 @@
     X(EV_EFI_SPDM_DEVICE_POLICY, 0x800000E3u)                                                      \
     X(EV_EFI_SPDM_DEVICE_AUTHORITY, 0x800000E4u)
 
-#define TCG_EVENT_TYPE_CONSTANT(name, value) static const uint32_t name = (value);
-TCG_EVENT_TYPES(TCG_EVENT_TYPE_CONSTANT)
+#define TCG_EVENT_TYPE_CONSTANT(name, value) name = (value),
+enum tcg_event_type { TCG_EVENT_TYPES(TCG_EVENT_TYPE_CONSTANT) };
 #undef TCG_EVENT_TYPE_CONSTANT
 
 /* "EV_SEPARATOR"; NULL for a number without a name. */

@@ -1,0 +1,252 @@
+#include "server/commands/commands.h"
+
+#include "api/device/evidence_body.h"
+#include "server/appraisal/appraisal.h"
+#include "server/base/encoding.h"
+#include "server/base/file.h"
+#include "server/tpm/public.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EXIT_TRUSTED = 0, EXIT_UNUSABLE = 1, EXIT_UNTRUSTED = 3 };
+enum { AK_MAX_BYTES = 64 * 1024, ARENA_MAX_BYTES = 64 * 1024 * 1024 };
+
+static const char usage[] =
+    "usage: gatehouse appraise --baseline B.json --evidence E.json --ak FILE "
+    "--nonce HEX [--pcrs sha256:0,1,7]\n";
+
+struct options {
+    const char *baseline, *evidence, *ak, *nonce, *pcrs; /* pcrs: NULL when not given */
+};
+
+/* Everything that is read before anything is judged. */
+struct inputs {
+    struct arena arena;
+    struct baseline *baseline;
+    struct public_key ak;
+    enum hash_alg ak_hash;
+    enum signature_scheme ak_scheme;
+    struct bytes nonce;
+    struct evidence_body body;
+    struct pcr_selection selection;
+};
+
+static bool parse_options(struct options *out, int argc, char **argv) {
+    struct options options = {0};
+    const struct {
+        const char *name, **value;
+    } known[] = {
+        {"--baseline", &options.baseline}, {"--evidence", &options.evidence}, {"--ak", &options.ak},
+        {"--nonce", &options.nonce},       {"--pcrs", &options.pcrs},
+    };
+    for (int i = 1; i < argc; i += 2) {
+        size_t k = 0;
+        while (k < sizeof known / sizeof *known && strcmp(known[k].name, argv[i]) != 0) {
+            k++;
+        }
+        if (k == sizeof known / sizeof *known || i + 1 == argc || *known[k].value != NULL) {
+            return false;
+        }
+        *known[k].value = argv[i + 1];
+    }
+    *out = options;
+    return options.baseline != NULL && options.evidence != NULL && options.ak != NULL &&
+           options.nonce != NULL;
+}
+
+/* --- reading -----------------------------------------------------------------------------------
+ */
+
+static enum status read_baseline(struct inputs *inputs, const char *path, struct detail *detail) {
+    uint8_t *text = NULL;
+    size_t len = 0;
+    enum status status = file_read(&text, &len, path, BASELINE_MAX_BYTES, detail);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    status = baseline_compile(&inputs->baseline, bytes_of(text, len), NULL, detail);
+    free(text);
+    if (status != STATUS_OK) {
+        detail_prefix(detail, "%s", path);
+    }
+    return status;
+}
+
+static enum status read_evidence(struct inputs *inputs, const char *path, struct detail *detail) {
+    uint8_t *text = NULL;
+    size_t len = 0;
+    enum status status = file_read(&text, &len, path, EVIDENCE_BODY_MAX_BYTES, detail);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    status = evidence_body_parse(&inputs->body, &inputs->arena, bytes_of(text, len), NULL, detail);
+    free(text);
+    if (status != STATUS_OK) {
+        detail_prefix(detail, "%s", path);
+    }
+    return status;
+}
+
+static enum status parse_ak(struct inputs *inputs, struct bytes raw, struct detail *detail) {
+    struct tpm_public ak;
+    if (raw.len > 0 && raw.data[0] == '-') {
+        return public_key_from_pem(&inputs->ak, raw, detail);
+    }
+    enum status status = tpm_public_parse(&ak, raw, detail);
+    if (status == STATUS_OK) {
+        inputs->ak = ak.key;
+        inputs->ak_hash = ak.scheme_hash;
+        inputs->ak_scheme = ak.scheme;
+    }
+    return status;
+}
+
+static enum status read_ak(struct inputs *inputs, const char *path, struct detail *detail) {
+    uint8_t *raw = NULL;
+    size_t len = 0;
+    enum status status = file_read(&raw, &len, path, AK_MAX_BYTES, detail);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    status = parse_ak(inputs, bytes_of(raw, len), detail);
+    free(raw);
+    if (status != STATUS_OK) {
+        detail_prefix(detail, "%s", path);
+    }
+    return status;
+}
+
+static enum status read_inputs(struct inputs *inputs, const struct options *options,
+                               struct detail *detail) {
+    if (hex_decode_arena(&inputs->arena, &inputs->nonce, options->nonce) != STATUS_OK ||
+        inputs->nonce.len == 0) {
+        return status_fail(detail, STATUS_MALFORMED, "--nonce: not hex");
+    }
+    if (options->pcrs != NULL) {
+        enum status status = pcr_selection_parse(&inputs->selection, options->pcrs, detail);
+        if (status != STATUS_OK) {
+            detail_prefix(detail, "--pcrs");
+            return status;
+        }
+    }
+    enum status status = read_baseline(inputs, options->baseline, detail);
+    if (status == STATUS_OK) {
+        status = read_ak(inputs, options->ak, detail);
+    }
+    if (status == STATUS_OK) {
+        status = read_evidence(inputs, options->evidence, detail);
+    }
+    return status;
+}
+
+/* --- telling -----------------------------------------------------------------------------------
+ */
+
+static json_t *optional_text(const char *text) {
+    return text == NULL ? json_null() : json_string(text);
+}
+
+static json_t *optional_number(int number) {
+    return number < 0 ? json_null() : json_integer(number);
+}
+
+static json_t *finding_json(const struct finding *finding) {
+    return json_pack("{s:s,s:s,s:o,s:o,s:o,s:o,s:s,s:o}", "code", finding->code, "rule",
+                     finding->rule, "pcr", optional_number(finding->pcr), "event",
+                     optional_number(finding->event), "expected", optional_text(finding->expected),
+                     "found", optional_text(finding->found), "severity",
+                     finding->severity == SEVERITY_DENY ? "deny" : "info", "remediation",
+                     optional_text(finding->remediation));
+}
+
+static int print(json_t *root, int exit_status) {
+    int failed = json_dumpf(root, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+    json_decref(root);
+    if (failed != 0 || putchar('\n') == EOF || fflush(stdout) != 0) {
+        fprintf(stderr, "gatehouse appraise: the verdict could not be written\n");
+        return EXIT_UNUSABLE;
+    }
+    return exit_status;
+}
+
+static int print_failure(enum tpm2_failure failure, const struct detail *detail) {
+    return print(json_pack("{s:s,s:s,s:s,s:s,s:[]}", "verdict", verdict_name(VERDICT_UNTRUSTED),
+                           "tier", tier_name(TIER_NONE), "failure", tpm2_failure_code(failure),
+                           "detail", detail->text, "findings"),
+                 EXIT_UNTRUSTED);
+}
+
+static int print_appraisal(const struct appraisal *appraisal, const struct baseline *baseline) {
+    json_t *findings = json_array();
+    bool failed = false;
+    for (size_t i = 0; i < appraisal->num_findings; i++) {
+        failed |= json_array_append_new(findings, finding_json(&appraisal->finding[i])) != 0;
+    }
+    json_t *root = json_pack("{s:s,s:s,s:s,s:s,s:o}", "verdict", verdict_name(appraisal->verdict),
+                             "tier", tier_name(appraisal->tier), "model", baseline_model(baseline),
+                             "label", baseline_label(baseline), "findings", findings);
+    if (failed || root == NULL) {
+        json_decref(root);
+        fprintf(stderr, "gatehouse appraise: out of memory\n");
+        return EXIT_UNUSABLE;
+    }
+    return print(root, appraisal->verdict == VERDICT_TRUSTED ? EXIT_TRUSTED : EXIT_UNTRUSTED);
+}
+
+/* --- judging -----------------------------------------------------------------------------------
+ */
+
+static int judge(struct inputs *inputs, const struct options *options) {
+    struct detail detail = {0};
+    struct facts facts;
+    struct appraisal appraisal;
+    enum tpm2_failure failure = TPM2_MALFORMED;
+    const struct baseline *const baselines[] = {inputs->baseline};
+    struct tpm2_expectation expected = {
+        .ak = &inputs->ak,
+        .ak_hash = inputs->ak_hash,
+        .ak_scheme = inputs->ak_scheme,
+        .nonce = inputs->nonce,
+        .selection = options->pcrs == NULL ? NULL : &inputs->selection,
+    };
+    if (!bytes_equal(inputs->nonce, inputs->body.nonce)) {
+        detail_set(&detail, "the evidence is for another nonce");
+        return print_failure(TPM2_NONCE_MISMATCH, &detail);
+    }
+    enum status status =
+        tpm2_verify(&facts, &failure, &inputs->arena, &inputs->body.tpm2, &expected, &detail);
+    if (status == STATUS_OK && failure != TPM2_VERIFIED) {
+        return print_failure(failure, &detail);
+    }
+    if (status == STATUS_OK) {
+        status = appraise(&appraisal, &inputs->arena, &facts, baselines, 1);
+    }
+    if (status != STATUS_OK) {
+        fprintf(stderr, "gatehouse appraise: %s %s\n", status_name(status), detail.text);
+        return EXIT_UNUSABLE;
+    }
+    return print_appraisal(&appraisal, inputs->baseline);
+}
+
+int command_appraise(int argc, char **argv) {
+    struct options options;
+    struct inputs inputs = {0};
+    struct detail detail = {0};
+    int result = EXIT_UNUSABLE;
+    if (!parse_options(&options, argc, argv)) {
+        fputs(usage, stderr);
+        return EXIT_UNUSABLE;
+    }
+    arena_init(&inputs.arena, ARENA_MAX_BYTES);
+    if (read_inputs(&inputs, &options, &detail) != STATUS_OK) {
+        fprintf(stderr, "gatehouse appraise: %s\n", detail.text);
+    } else {
+        result = judge(&inputs, &options);
+    }
+    baseline_free(inputs.baseline);
+    arena_free(&inputs.arena);
+    return result;
+}
