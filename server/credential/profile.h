@@ -11,9 +11,11 @@ enum profile {
     PROFILE_ACCESS, /* access credential: clientAuth, SAN URI spiffe://<trust domain>/device/<device
                        id>, 5 min to 24 h */
     PROFILE_CA,     /* init only: self-signed, pathlen 0, keyCertSign + cRLSign, at most 20 years */
-    PROFILE_SERVER, /* init only: serverAuth, DNS/IP SANs */
-    PROFILE_CLIENT  /* init only: clientAuth, for operators and proxies */
+    PROFILE_SERVER, /* init only: serverAuth, DNS/IP SANs, at most 825 days */
+    PROFILE_CLIENT  /* init only: clientAuth, for operators and proxies, at most 825 days */
 };
+
+const char *profile_name(enum profile profile); /* "identity", ... */
 
 enum { CERTIFICATE_DER_MAX = 2048, PROFILE_SERIAL_LEN = 16, PROFILE_MAX_SANS = 8 };
 
@@ -32,9 +34,17 @@ struct issuer {                    /* who signs */
     struct bytes certificate;      /* its DER; empty for a self-signed CA */
 };
 
+/* The SAN URI of PROFILE_IDENTITY and PROFILE_ACCESS. INVALID: another profile, a trust domain that
+ * is not of lower-case letters, digits, '-', '.' and '_' (at most 128), a device id that is not 32
+ * lower-case hex digits. */
+MUST_USE enum status profile_san_uri(char out[static X509_SAN_URI_MAX], enum profile profile,
+                                     const char *trust_domain, const char *device_id,
+                                     struct detail *detail);
+
 /* Writes the certificate (at most CERTIFICATE_DER_MAX bytes). INVALID names the rule of the profile
- * that the request breaks. Serial, SubjectKeyIdentifier, AuthorityKeyIdentifier, critical keyUsage
- * and basicConstraints are set here. */
+ * that the request breaks: lifetime (never beyond the issuer's), names, key, issuer. Serial,
+ * SubjectKeyIdentifier, AuthorityKeyIdentifier, critical keyUsage and basicConstraints are set
+ * here. LIMIT: it would be too long. */
 MUST_USE enum status profile_issue(struct writer *out, const struct issuer *issuer,
                                    const struct certificate_request *request,
                                    struct detail *detail);

@@ -58,6 +58,7 @@ enum status certificate_parse(struct certificate *out, struct bytes der, struct 
     digest_compute(HASH_SHA256, der, found.sha256);
     x509_name_text(found.subject, sizeof found.subject, fields.subject);
     x509_name_text(found.issuer, sizeof found.issuer, fields.issuer);
+    found.subject_name = fields.subject;
     copy_serial(&found, fields.serial);
     found.not_before = fields.not_before;
     found.not_after = fields.not_after;

@@ -13,6 +13,7 @@ struct certificate {
     uint8_t sha256[32]; /* of der */
     char subject[X509_NAME_TEXT],
         issuer[X509_NAME_TEXT];      /* one line, printable; "" for an empty name */
+    struct bytes subject_name;       /* DER Name, borrowed from der */
     uint8_t serial[X509_SERIAL_MAX]; /* big-endian, without leading zeros */
     size_t serial_len;
     int64_t not_before, not_after; /* unix seconds */

@@ -109,8 +109,7 @@ struct extension {
     enum status (*read)(struct x509_fields *out, struct bytes value);
 };
 
-#define EXTENSION(oid, name, read)                                                                 \
-    { oid, sizeof(oid) - 1, name, read }
+#define EXTENSION(oid, name, read) {oid, sizeof(oid) - 1, name, read}
 static const struct extension extensions[] = {
     EXTENSION(OID_BASIC_CONSTRAINTS, "basicConstraints", read_basic_constraints),
     EXTENSION(OID_KEY_USAGE, "keyUsage", read_key_usage),

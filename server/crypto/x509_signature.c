@@ -9,8 +9,7 @@ struct algorithm {
     enum hash_alg hash;
 };
 
-#define ALGORITHM(oid, scheme, hash)                                                               \
-    { oid, sizeof(oid) - 1, scheme, hash }
+#define ALGORITHM(oid, scheme, hash) {oid, sizeof(oid) - 1, scheme, hash}
 static const struct algorithm algorithms[] = {
     ALGORITHM(OID_RSA_SHA256, SIGNATURE_RSASSA, HASH_SHA256),
     ALGORITHM(OID_RSA_SHA384, SIGNATURE_RSASSA, HASH_SHA384),
