@@ -15,10 +15,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) __attribute__((weak));
 
 static unsigned int num_done, num_unread;
 
-enum { EVERY_PREFIX_BELOW = 2048, NUM_PREFIXES = 48 };
+enum { EVERY_PREFIX_BELOW = 2048, NUM_PREFIXES = 48, INPUT_MAX = 64 << 20 };
 
 static bool replay_prefix(const uint8_t *data, size_t len) {
-    uint8_t *exact = malloc(len > 0 ? len : 1);
+    uint8_t *exact = len <= INPUT_MAX ? malloc(len > 0 ? len : 1) : NULL;
     if (exact == NULL) {
         return false;
     }
@@ -47,7 +47,7 @@ static bool read_exact(const char *path, size_t size, uint8_t *out) {
 }
 
 static void replay_file(const char *path, size_t size) {
-    uint8_t *data = malloc(size > 0 ? size : 1);
+    uint8_t *data = size <= INPUT_MAX ? malloc(size > 0 ? size : 1) : NULL;
     if (data == NULL || !read_exact(path, size, data)) {
         fprintf(stderr, "%s: cannot be read\n", path);
         num_unread++;
