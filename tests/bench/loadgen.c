@@ -1,0 +1,392 @@
+/* The load generator: a fleet, proxies and an operator over real sockets. Arguments are NAME=VALUE.
+ *
+ *   loadgen provision store= key= certificate= domain= devices= fleet=
+ *   loadgen attest    fleet= at= anchors= pids=        connect, challenge, evidence, credential, close
+ *   loadgen get       at= anchors= cert= key= pids= path= [fleet=] [each=connection]
+ *   loadgen revoke    fleet= proxy= admin= anchors= cert= key= admin_cert= admin_key=
+ *
+ * threads= and seconds= (else BENCH_SECONDS) say how much; pids= are the processes whose CPU time is
+ * counted; name= is what the results are called. Any wrong answer ends the run with a failure. */
+#include "server/base/encoding.h"
+#include "server/base/file.h"
+#include "tests/bench/client.h"
+#include "tests/bench/fleet.h"
+#include "tests/bench/measure.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    MAX_THREADS = 64,
+    MAX_SAMPLES = 1 << 20,
+    LOG_MAX = 1 << 17,
+    BODY_MAX = 1 << 18,
+    PATH_LEN = 128
+};
+
+static char **arguments;
+static int num_arguments;
+
+static const char *option(const char *name, const char *otherwise) {
+    size_t len = strlen(name);
+    for (int i = 0; i < num_arguments; i++) {
+        if (strncmp(arguments[i], name, len) == 0 && arguments[i][len] == '=') {
+            return arguments[i] + len + 1;
+        }
+    }
+    if (otherwise == NULL) {
+        give_up("loadgen: %s= is missing", name);
+    }
+    return otherwise;
+}
+
+static struct bytes pem_option(const char *name) {
+    uint8_t *data;
+    size_t len;
+    struct detail detail = {0};
+    if (file_read(&data, &len, option(name, NULL), 1 << 16, &detail) != STATUS_OK) {
+        give_up("%s", detail.text);
+    }
+    return bytes_of(data, len);
+}
+
+static double cpu_of_pids(void) {
+    char text[256];
+    double sum = 0;
+    (void)snprintf(text, sizeof text, "%s", option("pids", ""));
+    char *state = NULL;
+    for (char *word = strtok_r(text, ",", &state); word != NULL;
+         word = strtok_r(NULL, ",", &state)) {
+        double cpu = process_cpu_us(strtol(word, NULL, 10));
+        if (cpu < 0) {
+            give_up("process %s is gone", word);
+        }
+        sum += cpu;
+    }
+    return sum;
+}
+
+/* --- a run of threads that do one thing again and again ----------------------------------------- */
+
+struct run {
+    bool (*once)(struct run *run, struct client **client, unsigned thread); /* false: it failed */
+    struct client_context *context;
+    struct fleet *fleet; /* NULL: none */
+    const char *at, *path, *log;
+    struct bytes certificate, key;
+    bool each_connection;
+    unsigned num_threads;
+    double end_us;
+    atomic_size_t next, done, failed;
+    double *latency; /* us, MAX_SAMPLES */
+};
+struct worker {
+    struct run *run;
+    unsigned number;
+    pthread_t thread;
+};
+
+static void *work(void *context) {
+    struct worker *worker = context;
+    struct run *run = worker->run;
+    struct client *client = NULL;
+    double begin;
+    while ((begin = now_us()) < run->end_us) {
+        if (!run->once(run, &client, worker->number)) {
+            (void)atomic_fetch_add(&run->failed, 1);
+            break;
+        }
+        size_t index = atomic_fetch_add(&run->done, 1);
+        if (index < MAX_SAMPLES) {
+            run->latency[index] = now_us() - begin;
+        }
+    }
+    client_close(client);
+    return NULL;
+}
+
+static void run_for(struct run *run, double seconds) {
+    struct worker worker[MAX_THREADS];
+    run->end_us = now_us() + seconds * 1e6;
+    (void)atomic_exchange(&run->done, 0);
+    for (unsigned i = 0; i < run->num_threads; i++) {
+        worker[i] = (struct worker){.run = run, .number = i};
+        if (pthread_create(&worker[i].thread, NULL, work, &worker[i]) != 0) {
+            give_up("no thread");
+        }
+    }
+    for (unsigned i = 0; i < run->num_threads; i++) {
+        (void)pthread_join(worker[i].thread, NULL);
+    }
+    if (atomic_load(&run->failed) > 0) {
+        give_up("loadgen: %zu of %u threads got a wrong answer", atomic_load(&run->failed),
+                run->num_threads);
+    }
+}
+
+/* A short warm-up, then the measured time; reports rate, CPU for each, and latency. */
+static void measure(struct run *run, double rate_target, double cpu_target, const char *unit,
+                    double unit_us) {
+    const char *name = option("name", "loadgen");
+    double seconds = bench_seconds(strtod(option("seconds", "5"), NULL));
+    unsigned long threads = strtoul(option("threads", "16"), NULL, 10);
+    run->num_threads = (unsigned)(threads < MAX_THREADS ? threads : MAX_THREADS);
+    run->latency = calloc(MAX_SAMPLES, sizeof *run->latency);
+    if (run->latency == NULL) {
+        give_up("out of memory");
+    }
+    run_for(run, seconds / 5);
+    double cpu = cpu_of_pids(), begin = now_us();
+    run_for(run, seconds);
+    double elapsed = now_us() - begin;
+    cpu = cpu_of_pids() - cpu;
+    size_t done = atomic_load(&run->done), num = done < MAX_SAMPLES ? done : MAX_SAMPLES;
+    report(name, "rate", (double)done / elapsed * 1e6, "1/s", rate_target, false);
+    if (option("pids", "")[0] != '\0') {
+        report(name, "server CPU", cpu / (double)done / unit_us, unit, cpu_target, true);
+    }
+    report(name, "latency p50", percentile(run->latency, num, 0.5) / 1e3, "ms", -1, true);
+    report(name, "latency p99", percentile(run->latency, num, 0.99) / 1e3, "ms", -1, true);
+    free(run->latency);
+}
+
+/* --- attest --------------------------------------------------------------------------------------*/
+
+/* Everything from the TCP connection to the credential. Threads take devices of their own. */
+static bool attest_once(struct run *run, struct client **unused, unsigned thread) {
+    static _Thread_local char body[BODY_MAX];
+    (void)unused;
+    size_t share = run->fleet->num / run->num_threads;
+    size_t turn = atomic_fetch_add(&run->next, 1);
+    struct fleet_device *device = &run->fleet->device[thread * share + turn % share];
+    char nonce_text[64], quote_text[1024], signature_text[1024];
+    uint8_t attest[512], signature[256];
+    struct arena arena;
+    struct bytes nonce;
+    struct client *client = client_open(run->context, run->at, device->certificate, device->key);
+    if (client == NULL) {
+        return false;
+    }
+    arena_init(&arena, 4096);
+    bool holds =
+        client_request(client, "POST", "/v1/challenges", "{}", 2) == 201 &&
+        client_field(client, nonce_text, sizeof nonce_text, "nonce") &&
+        base64_decode_arena(&arena, &nonce, nonce_text, strlen(nonce_text), NULL) == STATUS_OK;
+    if (holds) {
+        struct writer a = writer_of(attest, sizeof attest),
+                      s = writer_of(signature, sizeof signature);
+        soft_tpm_quote(&device->tpm, &a, &s, nonce, FLEET_MASK);
+        base64_encode(quote_text, writer_bytes(&a));
+        base64_encode(signature_text, writer_bytes(&s));
+        int len = snprintf(body, sizeof body,
+                           "{\"nonce\":\"%s\",\"tpm2\":{\"quote\":\"%s\",\"signature\":\"%s\"},"
+                           "\"tcg_event_log\":\"%s\",\"csr\":\"%s\"}",
+                           nonce_text, quote_text, signature_text, run->log, device->csr);
+        unsigned status = client_request(client, "POST", "/v1/evidence", body, (size_t)len);
+        holds = status == 201 && strstr(client_answer(client), "\"trusted\"") != NULL;
+        if (!holds) {
+            (void)fprintf(stderr, "evidence: %u %s\n", status, client_answer(client));
+        }
+    }
+    arena_free(&arena);
+    client_close(client);
+    return holds;
+}
+
+static void attest(void) {
+    static uint8_t log_bytes[LOG_MAX];
+    static char log_text[2 * LOG_MAX];
+    struct fleet fleet;
+    struct soft_tpm tpm;
+    struct writer log = writer_of(log_bytes, sizeof log_bytes);
+    soft_tpm_init(&tpm, KEY_EC_P256);
+    soft_tpm_boot(&tpm, &log, FLEET_LOG_SIZE);
+    soft_tpm_cleanup(&tpm);
+    base64_encode(log_text, writer_bytes(&log));
+    fleet_load(&fleet, option("fleet", NULL));
+    struct run run = {.once = attest_once,
+                      .context = client_context_new(option("anchors", NULL)),
+                      .fleet = &fleet,
+                      .at = option("at", NULL),
+                      .log = log_text};
+    measure(&run, 800, 1.2, "ms CPU", 1e3);
+    client_context_free(run.context);
+    fleet_free(&fleet);
+}
+
+/* --- get ---------------------------------------------------------------------------------------- */
+
+static bool get_once(struct run *run, struct client **client, unsigned thread) {
+    char path[PATH_LEN];
+    (void)thread;
+    if (*client == NULL) {
+        *client = client_open(run->context, run->at, run->certificate, run->key);
+    }
+    if (*client == NULL) {
+        return false;
+    }
+    (void)snprintf(path, sizeof path, "%s%s", run->path,
+                   run->fleet == NULL
+                       ? ""
+                       : run->fleet->device[atomic_fetch_add(&run->next, 1) % run->fleet->num].id);
+    unsigned status = client_request(*client, "GET", path, NULL, 0);
+    if (status != 200) {
+        (void)fprintf(stderr, "%s: %u %s\n", path, status, client_answer(*client));
+        return false;
+    }
+    if (run->each_connection) {
+        client_close(*client);
+        *client = NULL;
+    }
+    return true;
+}
+
+static void get(void) {
+    struct fleet fleet;
+    bool has_fleet = option("fleet", "")[0] != '\0';
+    if (has_fleet) {
+        fleet_load(&fleet, option("fleet", NULL));
+    }
+    struct run run = {.once = get_once,
+                      .context = client_context_new(option("anchors", NULL)),
+                      .fleet = has_fleet ? &fleet : NULL,
+                      .at = option("at", NULL),
+                      .path = option("path", NULL),
+                      .certificate = pem_option("cert"),
+                      .key = pem_option("key"),
+                      .each_connection = strcmp(option("each", "request"), "connection") == 0};
+    measure(&run, -1, -1, "us CPU", 1);
+    client_context_free(run.context);
+    if (has_fleet) {
+        fleet_free(&fleet);
+    }
+}
+
+/* --- revoke ------------------------------------------------------------------------------------- */
+
+enum { DECISIONS_PER_S = 1000, DECIDERS = 4 };
+
+struct decider {
+    struct run run; /* its own copy: each has its own turn */
+    atomic_bool *stop;
+    pthread_t thread;
+    size_t late; /* decisions that began more than 10 ms after they should have */
+};
+
+/* A quarter of the decisions, at a steady rate. */
+static void *decide_steadily(void *context) {
+    struct decider *decider = context;
+    struct client *client = NULL;
+    double due = now_us();
+    while (!atomic_load(decider->stop)) {
+        double wait = due - now_us();
+        if (wait > 0) {
+            (void)usleep((useconds_t)wait);
+        }
+        decider->late += wait < -10e3 ? 1 : 0;
+        if (!get_once(&decider->run, &client, 0)) {
+            give_up("loadgen: a decision failed");
+        }
+        (void)atomic_fetch_add(&decider->run.done, 1);
+        due += 1e6 * DECIDERS / DECISIONS_PER_S;
+    }
+    client_close(client);
+    return NULL;
+}
+
+/* From sending the revocation to having its (durable) answer, and then a decision that denies. */
+static double revoke_one(struct client *admin, struct client *proxy,
+                         const struct fleet_device *device) {
+    static const char body[] = "{\"reason\":\"bench\"}";
+    char path[PATH_LEN], decision[16];
+    double begin = now_us();
+    (void)snprintf(path, sizeof path, "/v1/credentials/%s/revoke", device->serial);
+    unsigned status = client_request(admin, "POST", path, body, sizeof body - 1);
+    if (status != 200) {
+        give_up("%s: %u %s", path, status, client_answer(admin));
+    }
+    (void)snprintf(path, sizeof path, "/v1/decisions/%s", device->id);
+    status = client_request(proxy, "GET", path, NULL, 0);
+    double elapsed = now_us() - begin;
+    if (status != 200 || !client_field(proxy, decision, sizeof decision, "decision") ||
+        strcmp(decision, "deny") != 0) {
+        give_up("%s after its revocation: %u %s", path, status, client_answer(proxy));
+    }
+    return elapsed;
+}
+
+static void revoke_many(void) {
+    const char *name = option("name", "revoke");
+    struct fleet fleet;
+    struct decider decider[DECIDERS];
+    atomic_bool stop = false;
+    fleet_load(&fleet, option("fleet", NULL));
+    struct run run = {.context = client_context_new(option("anchors", NULL)),
+                      .fleet = &fleet,
+                      .at = option("proxy", NULL),
+                      .path = "/v1/decisions/",
+                      .certificate = pem_option("cert"),
+                      .key = pem_option("key")};
+    struct client *admin = client_open(run.context, option("admin", NULL), pem_option("admin_cert"),
+                                       pem_option("admin_key"));
+    struct client *proxy = client_open(run.context, run.at, run.certificate, run.key);
+    if (admin == NULL || proxy == NULL) {
+        give_up("loadgen: no connection");
+    }
+    double begin = now_us(),
+           end = begin + bench_seconds(strtod(option("seconds", "5"), NULL)) * 1e6;
+    for (unsigned i = 0; i < DECIDERS; i++) {
+        decider[i] = (struct decider){.run = run, .stop = &stop};
+        if (pthread_create(&decider[i].thread, NULL, decide_steadily, &decider[i]) != 0) {
+            give_up("no thread");
+        }
+    }
+    double *latency = calloc(fleet.num, sizeof *latency);
+    size_t num = 0, decisions = 0, late = 0;
+    while (latency != NULL && num < fleet.num && now_us() < end) {
+        latency[num] = revoke_one(admin, proxy, &fleet.device[num]);
+        num++;
+        (void)usleep(5000);
+    }
+    double elapsed = now_us() - begin;
+    atomic_store(&stop, true);
+    for (unsigned i = 0; i < DECIDERS; i++) {
+        (void)pthread_join(decider[i].thread, NULL);
+        decisions += atomic_load(&decider[i].run.done);
+        late += decider[i].late;
+    }
+    report(name, "revocations", (double)num, "1", -1, true);
+    report(name, "decisions beside them", (double)decisions / elapsed * 1e6, "1/s", -1, true);
+    report(name, "decisions that began over 10 ms late", (double)late, "1", -1, true);
+    report(name, "revoke to denied, p50", percentile(latency, num, 0.5) / 1e3, "ms", -1, true);
+    report(name, "revoke to denied, p99", percentile(latency, num, 0.99) / 1e3, "ms", 5, true);
+    free(latency);
+    client_close(admin);
+    client_close(proxy);
+    client_context_free(run.context);
+    fleet_free(&fleet);
+}
+
+int main(int argc, char **argv) {
+    arguments = argv + 2;
+    num_arguments = argc - 2;
+    const char *mode = argc > 1 ? argv[1] : "";
+    if (strcmp(mode, "provision") == 0) {
+        fleet_provision(option("store", NULL), option("key", NULL), option("certificate", NULL),
+                        option("domain", NULL), strtoul(option("devices", NULL), NULL, 10),
+                        option("fleet", NULL));
+    } else if (strcmp(mode, "attest") == 0) {
+        attest();
+    } else if (strcmp(mode, "get") == 0) {
+        get();
+    } else if (strcmp(mode, "revoke") == 0) {
+        revoke_many();
+    } else {
+        give_up("loadgen: provision, attest, get or revoke; see the source");
+    }
+    return EXIT_SUCCESS;
+}
