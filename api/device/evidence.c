@@ -1,0 +1,157 @@
+/* POST /v1/evidence: from the body to a verdict. Evidence is held against this device's AK, this
+ * device's nonce, and the PCRs that the nonce's challenge asked for. */
+#include "api/device/evidence.h"
+
+#include "api/device/challenge_context.h"
+#include "api/handlers.h"
+#include "server/base/clock.h"
+#include "server/tpm/public.h"
+
+#include <string.h>
+
+static enum http_next read_body(struct evidence *e) {
+    struct http_exchange *x = e->change.r->x;
+    struct detail detail = {0};
+    const char *code = NULL;
+    if (!shape_check_depth(x)) {
+        return HTTP_ANSWER;
+    }
+    enum status status = evidence_body_parse(&e->body, x->arena, x->body, &code, &detail);
+    if (status == STATUS_MEMORY) {
+        return problem(x, PROBLEM_BODY_TOO_LARGE);
+    }
+    if (status != STATUS_OK) {
+        enum problem_kind kind = code == NULL ? PROBLEM_MALFORMED_JSON : problem_of_code(code);
+        return problem_coded(x, kind, NULL, detail.text);
+    }
+    if (e->body.csr.len == 0) {
+        return problem_detail(x, PROBLEM_MISSING_FIELD, "csr");
+    }
+    return HTTP_WAIT; /* go on */
+}
+
+/* Uses the nonce up. NUM_PROBLEMS: it was good. */
+static enum problem_kind take_challenge(struct evidence *e) {
+    struct request *r = e->change.r;
+    switch (challenge_take(r->api->options.challenges, e->body.nonce, r->device->id, e->context,
+                           clock_monotonic_ms())) {
+    case STATUS_OK:
+        return NUM_PROBLEMS;
+    case STATUS_CONFLICT:
+        return PROBLEM_NONCE_USED;
+    case STATUS_EXPIRED:
+        return PROBLEM_NONCE_EXPIRED;
+    default:
+        return PROBLEM_NONCE_UNKNOWN;
+    }
+}
+
+/* What the model asks for now is what the challenge asked for. */
+static enum problem_kind check_challenge(struct evidence *e) {
+    uint8_t now[32];
+    if (!device_selection(e->change.r, &e->selection)) {
+        return PROBLEM_UNKNOWN_MODEL;
+    }
+    challenge_context(now, &e->selection);
+    return memcmp(now, e->context, sizeof now) == 0 ? NUM_PROBLEMS : PROBLEM_CHALLENGE_OUTDATED;
+}
+
+static enum status verify(struct evidence *e, enum tpm2_failure *failure, struct detail *detail) {
+    struct request *r = e->change.r;
+    struct tpm_public *ak = arena_alloc(r->x->arena, sizeof *ak);
+    if (ak == NULL) {
+        return STATUS_MEMORY;
+    }
+    enum status status = tpm_public_parse(ak, r->device->ak_public, detail);
+    if (status != STATUS_OK) {
+        return STATUS_INTERNAL; /* it was read when the device enrolled */
+    }
+    const struct tpm2_expectation expected = {.ak = &ak->key,
+                                              .ak_hash = ak->scheme_hash,
+                                              .ak_scheme = ak->scheme,
+                                              .nonce = e->body.nonce,
+                                              .selection = &e->selection};
+    return tpm2_verify(&e->facts, failure, r->x->arena, &e->body.tpm2, &expected, detail);
+}
+
+static int compare(uint64_t a, uint64_t b) {
+    return a < b ? -1 : a > b;
+}
+
+/* A TPM's time only moves on: within a boot the clock, across boots the counters. */
+static bool clock_moved_on(const struct facts *facts, const struct device_row *device) {
+    if (!device->has_clock) {
+        return true;
+    }
+    int order = compare(facts->tpm_reset_count, (uint64_t)device->tpm_reset_count);
+    if (order == 0) {
+        order = compare(facts->tpm_restart_count, (uint64_t)device->tpm_restart_count);
+    }
+    if (order == 0) {
+        order = compare(facts->tpm_clock, (uint64_t)device->tpm_clock);
+    }
+    return order > 0;
+}
+
+/* Against the baselines in force. The snapshot is held while appraising, and no longer. */
+static enum status appraise_now(struct evidence *e) {
+    struct request *r = e->change.r;
+    struct policy_holder *holder = r->api->options.policy;
+    const struct policy_model *model = policy_model(policy_read_begin(holder), r->device->model);
+    enum status status = STATUS_NOT_FOUND;
+    if (model != NULL) {
+        status =
+            appraise(&e->appraisal, r->x->arena, &e->facts, model->baseline, model->num_baselines);
+        e->lifetime_s = model->row.credential_lifetime_s;
+    }
+    if (status == STATUS_OK && e->appraisal.baseline < model->num_baselines) {
+        text_copy(e->row.baseline_id, sizeof e->row.baseline_id,
+                  model->baseline_id[e->appraisal.baseline]);
+    }
+    policy_read_end(holder);
+    return status;
+}
+
+static enum http_next check(struct evidence *e) {
+    struct request *r = e->change.r;
+    struct detail detail = {0};
+    enum tpm2_failure failure = TPM2_MALFORMED;
+    enum status status = verify(e, &failure, &detail);
+    if (status != STATUS_OK) {
+        return answer_status(r, status, &detail);
+    }
+    if (failure != TPM2_VERIFIED) {
+        enum problem_kind kind =
+            failure == TPM2_MALFORMED ? PROBLEM_EVIDENCE_MALFORMED : PROBLEM_EVIDENCE_REFUSED;
+        return evidence_refuse(e, kind, tpm2_failure_code(failure), &detail);
+    }
+    if (!clock_moved_on(&e->facts, r->device)) {
+        return evidence_refuse(e, PROBLEM_CLOCK_WENT_BACK, "clock_went_back", &detail);
+    }
+    if (csr_parse(&e->csr, e->body.csr, &detail) != STATUS_OK) {
+        return evidence_refuse(e, PROBLEM_CSR_INVALID, "csr_invalid", &detail);
+    }
+    status = appraise_now(e);
+    if (status != STATUS_OK) {
+        return answer_status(r, status == STATUS_NOT_FOUND ? STATUS_INTERNAL : status, &detail);
+    }
+    return evidence_conclude(e);
+}
+
+enum http_next evidence_create(struct request *r) {
+    struct evidence *e = evidence_new(r);
+    if (e == NULL) {
+        return problem(r->x, PROBLEM_INTERNAL);
+    }
+    if (r->device->state == DEVICE_RETIRED) {
+        return problem(r->x, PROBLEM_DEVICE_RETIRED);
+    }
+    if (read_body(e) == HTTP_ANSWER) {
+        return HTTP_ANSWER;
+    }
+    enum problem_kind kind = take_challenge(e);
+    if (kind == NUM_PROBLEMS) {
+        kind = check_challenge(e);
+    }
+    return kind == NUM_PROBLEMS ? check(e) : problem(r->x, kind);
+}

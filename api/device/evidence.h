@@ -1,0 +1,41 @@
+/* One request of POST /v1/evidence on its way: what was verified, what was appraised, and what is
+ * written of it. */
+#ifndef GATEHOUSE_API_DEVICE_EVIDENCE_H
+#define GATEHOUSE_API_DEVICE_EVIDENCE_H
+
+#include "api/change.h"
+#include "api/device/evidence_body.h"
+
+enum { APPRAISALS_KEPT = 64, CREDENTIAL_BACKDATE_S = 60, CREDENTIAL_LIFETIME_MAX_S = 86400 };
+
+struct evidence {
+    struct change change; /* first */
+    struct evidence_body body;
+    struct pcr_selection selection; /* what the challenge asked for */
+    uint8_t context[32];            /* the challenge's; see challenge_context.h */
+    struct csr csr;
+    struct facts facts;
+    struct appraisal appraisal;
+    int64_t lifetime_s; /* of a credential of this model */
+    struct appraisal_row row;
+    struct device_row standing;
+    struct credential_row credential;
+    struct sign_job job;
+    bool grants;               /* trusted, and the device may have a credential */
+    enum problem_kind refusal; /* of evidence that verifies against nothing */
+};
+
+struct evidence *evidence_new(struct request *r); /* NULL: the arena is full */
+
+/* Fills the row out of facts and appraisal. False: the arena is full. */
+MUST_USE bool evidence_describe(struct evidence *e);
+/* An array of findings, with everything that an administrator wants to know. */
+struct bytes findings_json(struct arena *arena, const struct finding *finding, size_t num);
+
+/* Evidence that verifies against nothing: recorded, and the standing stays. `code` is stable. */
+enum http_next evidence_refuse(struct evidence *e, enum problem_kind problem, const char *code,
+                               const struct detail *detail);
+/* Appraised evidence: records it, and gives or takes away credentials. */
+enum http_next evidence_conclude(struct evidence *e);
+
+#endif

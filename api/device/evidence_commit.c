@@ -1,0 +1,270 @@
+/* What evidence does to the store and the fleet table: one transaction, and a certificate that
+ * leaves only when it is durable. */
+#include "api/device/evidence.h"
+
+#include "server/base/encoding.h"
+
+#include <string.h>
+
+static const struct evidence *evidence_of(const struct commit *commit) {
+    return (const struct evidence *)(const void *)commit;
+}
+
+/* --- evidence that verifies against nothing --- */
+
+static enum status apply_refused(struct change *c, struct store_writer *writer,
+                                 struct detail *detail) {
+    const struct evidence *e = (const struct evidence *)c;
+    (void)detail;
+    change_audit(c, "evidence.refuse", "device", e->row.device_id);
+    return store_appraisal_insert(writer, &e->row, APPRAISALS_KEPT);
+}
+
+static enum http_next answer_refused(struct change *c) {
+    const struct evidence *e = (const struct evidence *)c;
+    atomic_fetch_add_explicit(&c->r->api->counters.evidence_refused, 1, memory_order_relaxed);
+    struct problem p;
+    problem_begin(&p, c->r->x, e->refusal, e->row.failure, NULL);
+    json_out_text(&p.out, "appraisal_id", e->row.id);
+    problem_end(&p);
+    return HTTP_ANSWER;
+}
+
+static const struct change_kind refused_kind = {.commit = CHANGE_COMMIT(.name = "evidence_refused"),
+                                                .apply = apply_refused,
+                                                .answer = answer_refused};
+
+struct evidence *evidence_new(struct request *r) {
+    return change_new(r, &refused_kind, sizeof(struct evidence));
+}
+
+enum http_next evidence_refuse(struct evidence *e, enum problem_kind problem, const char *code,
+                               const struct detail *detail) {
+    struct request *r = e->change.r;
+    const struct finding finding = {.code = code,
+                                    .rule = "evidence",
+                                    .pcr = -1,
+                                    .event = -1,
+                                    .found = detail->text[0] == '\0' ? NULL : detail->text,
+                                    .severity = SEVERITY_DENY};
+    e->refusal = problem;
+    text_copy(e->row.failure, sizeof e->row.failure, code);
+    e->appraisal = (struct appraisal){.verdict = VERDICT_UNKNOWN, .tier = TIER_NONE};
+    if (!evidence_describe(e)) {
+        return answer_status(r, STATUS_MEMORY, NULL);
+    }
+    e->row.findings = findings_json(r->x->arena, &finding, 1);
+    return change_submit(&e->change);
+}
+
+/* --- appraised evidence --- */
+
+static void early(struct commit *commit, struct fleet_table *table) {
+    const struct evidence *e = evidence_of(commit);
+    if (e->row.verdict != VERDICT_TRUSTED) {
+        fleet_deny_device(table, e->row.device_id);
+    }
+}
+
+/* The baseline that admits the device is still in force. */
+static bool baseline_in_force(const struct evidence *e) {
+    struct policy_holder *holder = e->change.r->api->options.policy;
+    const struct policy_model *model = policy_model(policy_read_begin(holder), e->row.model);
+    bool found = false;
+    for (size_t i = 0; model != NULL && i < model->num_baselines && !found; i++) {
+        found = strcmp(model->baseline_id[i], e->row.baseline_id) == 0;
+    }
+    policy_read_end(holder);
+    return found;
+}
+
+/* The device as it is now, which is not always what it was when the request came in. */
+static enum status check_device(struct evidence *e, struct store_writer *writer) {
+    struct change *c = &e->change;
+    struct device_row now;
+    enum status status =
+        store_device_get(store_writer_reader(writer), c->r->x->arena, &now, e->row.device_id);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    if (now.state == DEVICE_RETIRED) {
+        return change_fail(c, PROBLEM_DEVICE_RETIRED, STATUS_DENIED);
+    }
+    if (memcmp(now.identity_sha256, c->r->x->peer->leaf_sha256, 32) != 0) {
+        return change_fail(c, PROBLEM_FORBIDDEN, STATUS_DENIED);
+    }
+    e->standing.state = now.state;
+    e->grants = c->commit.job != NULL && now.state == DEVICE_ENROLLED;
+    if (e->row.verdict == VERDICT_TRUSTED && !baseline_in_force(e)) {
+        return change_fail(c, PROBLEM_POLICY_CHANGED, STATUS_CONFLICT);
+    }
+    return STATUS_OK;
+}
+
+static enum status write_credentials(struct evidence *e, struct store_writer *writer) {
+    if (e->row.verdict != VERDICT_TRUSTED) {
+        return store_credential_revoke_device(writer, e->row.device_id, change_now(&e->change),
+                                              "untrusted", NULL);
+    }
+    if (!e->grants) {
+        return STATUS_OK;
+    }
+    memcpy(e->credential.sha256, e->job.sha256, sizeof e->credential.sha256);
+    return store_credential_insert(writer, &e->credential);
+}
+
+static enum status apply_appraised(struct change *c, struct store_writer *writer,
+                                   struct detail *detail) {
+    struct evidence *e = (struct evidence *)c;
+    (void)detail;
+    enum status status = check_device(e, writer);
+    if (status == STATUS_OK) {
+        status = store_device_standing(writer, &e->standing);
+        if (status == STATUS_CONFLICT) {
+            return change_fail(c, PROBLEM_CLOCK_WENT_BACK, status);
+        }
+    }
+    if (status == STATUS_OK) {
+        status = store_appraisal_insert(writer, &e->row, APPRAISALS_KEPT);
+    }
+    return status == STATUS_OK ? write_credentials(e, writer) : status;
+}
+
+static void publish(struct commit *commit, struct fleet_table *table) {
+    const struct evidence *e = evidence_of(commit);
+    if (e->row.verdict != VERDICT_TRUSTED) {
+        fleet_deny_device(table, e->row.device_id);
+    }
+    /* Out of memory here leaves the device denied, which its next evidence mends. */
+    enum status status = fleet_put_device(table, e->row.device_id, e->row.model, e->standing.state,
+                                          (enum verdict)e->row.verdict, (enum tier)e->row.tier);
+    if (status == STATUS_OK && e->grants) {
+        status = fleet_put_credential(table, &e->credential);
+    }
+    (void)status;
+}
+
+static enum http_next answer_denied(struct evidence *e, enum problem_kind kind) {
+    struct request *r = e->change.r;
+    struct problem p;
+    problem_begin(&p, r->x, kind, NULL, NULL);
+    json_out_text(&p.out, "appraisal_id", e->row.id);
+    json_out_text(&p.out, "verdict", verdict_name((enum verdict)e->row.verdict));
+    json_out_array(&p.out, "findings");
+    for (size_t i = 0; i < e->appraisal.num_findings; i++) {
+        const struct finding *f = &e->appraisal.finding[i];
+        bool again = i > 0 && strcmp(f->code, e->appraisal.finding[i - 1].code) == 0;
+        if (f->severity == SEVERITY_DENY && !again) {
+            json_out_text(&p.out, NULL, f->code);
+        }
+    }
+    json_out_array_end(&p.out);
+    problem_end(&p);
+    return HTTP_ANSWER;
+}
+
+static enum http_next answer_trusted(struct evidence *e) {
+    struct request *r = e->change.r;
+    const struct credential_row *credential = &e->credential;
+    const char *leaf = certificate_to_pem(r->x->arena, bytes_of(e->job.der, e->job.der_len));
+    const char *chain =
+        leaf == NULL ? NULL : arena_printf(r->x->arena, "%s%s", leaf, r->api->authority_pem[1]);
+    struct json_out o;
+    json_out_init(&o, r->x->arena, 4096);
+    json_out_object(&o, NULL);
+    json_out_text(&o, "appraisal_id", e->row.id);
+    json_out_text(&o, "verdict", verdict_name(VERDICT_TRUSTED));
+    json_out_text(&o, "tier", tier_name(e->appraisal.tier));
+    json_out_object(&o, "credential");
+    json_out_text(&o, "certificate", chain);
+    json_out_text(&o, "serial", credential->serial);
+    json_out_time(&o, "not_before", credential->not_before);
+    json_out_time(&o, "not_after", credential->not_after);
+    json_out_object_end(&o);
+    json_out_time(&o, "renew_after", change_now(&e->change) + e->lifetime_s * 2 / 3);
+    json_out_object_end(&o);
+    return answer_json(r, 201, &o);
+}
+
+static enum http_next answer_appraised(struct change *c) {
+    struct evidence *e = (struct evidence *)c;
+    struct api_counters *counters = &c->r->api->counters;
+    bool trusted = e->row.verdict == VERDICT_TRUSTED;
+    atomic_fetch_add_explicit(trusted ? &counters->trusted : &counters->untrusted, 1,
+                              memory_order_relaxed);
+    if (e->grants) {
+        return answer_trusted(e);
+    }
+    bool quarantined = e->standing.state == DEVICE_QUARANTINED;
+    return answer_denied(e,
+                         quarantined || trusted ? PROBLEM_DEVICE_QUARANTINED : PROBLEM_UNTRUSTED);
+}
+
+static const struct change_kind appraised_kind = {
+    .commit = CHANGE_COMMIT(.name = "evidence", .early = early, .publish = publish),
+    .apply = apply_appraised,
+    .answer = answer_appraised};
+
+static void fill_standing(struct evidence *e) {
+    struct device_row *s = &e->standing;
+    text_copy(s->id, sizeof s->id, e->row.device_id);
+    s->state = e->change.r->device->state;
+    s->has_clock = true;
+    s->tpm_clock = (int64_t)e->facts.tpm_clock;
+    s->tpm_reset_count = e->facts.tpm_reset_count;
+    s->tpm_restart_count = e->facts.tpm_restart_count;
+    s->verdict = e->row.verdict;
+    s->tier = e->row.tier;
+    text_copy(s->appraisal_id, sizeof s->appraisal_id, e->row.id);
+    s->last_seen = s->updated = change_now(&e->change);
+}
+
+static void fill_credential(struct evidence *e) {
+    struct sign_job *job = &e->job;
+    struct credential_row *row = &e->credential;
+    int64_t now = change_now(&e->change);
+    job->profile = PROFILE_ACCESS;
+    memcpy(job->spki, e->csr.spki, e->csr.spki_len);
+    job->spki_len = e->csr.spki_len;
+    text_copy(job->device_id, sizeof job->device_id, e->row.device_id);
+    serial_new(job->serial);
+    job->not_before = now - CREDENTIAL_BACKDATE_S;
+    job->not_after = now + e->lifetime_s;
+    if (job->not_after - job->not_before > CREDENTIAL_LIFETIME_MAX_S) {
+        job->not_after = job->not_before + CREDENTIAL_LIFETIME_MAX_S;
+    }
+    hex_encode(row->serial, bytes_of(job->serial, sizeof job->serial));
+    text_copy(row->device_id, sizeof row->device_id, e->row.device_id);
+    text_copy(row->appraisal_id, sizeof row->appraisal_id, e->row.id);
+    row->not_before = job->not_before;
+    row->not_after = job->not_after;
+    e->change.commit.job = job;
+}
+
+static void write_audit(struct evidence *e) {
+    struct json_out o;
+    json_out_init(&o, e->change.r->x->arena, 256);
+    json_out_object(&o, NULL);
+    json_out_text(&o, "appraisal_id", e->row.id);
+    json_out_text(&o, "verdict", verdict_name((enum verdict)e->row.verdict));
+    json_out_text(&o, "tier", tier_name((enum tier)e->row.tier));
+    json_out_text_or_null(&o, "serial", e->credential.serial);
+    json_out_object_end(&o);
+    e->change.audit.after = json_out_end(&o);
+    change_audit(&e->change, "device.appraise", "device", e->row.device_id);
+}
+
+enum http_next evidence_conclude(struct evidence *e) {
+    struct request *r = e->change.r;
+    e->change.kind = &appraised_kind;
+    e->change.commit.kind = &appraised_kind.commit;
+    if (!evidence_describe(e)) {
+        return answer_status(r, STATUS_MEMORY, NULL);
+    }
+    fill_standing(e);
+    if (e->row.verdict == VERDICT_TRUSTED && r->device->state == DEVICE_ENROLLED) {
+        fill_credential(e);
+    }
+    write_audit(e);
+    return change_submit(&e->change);
+}

@@ -1,0 +1,213 @@
+#include "api/dispatch.h"
+
+#include "api/identify.h"
+#include "server/base/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static void *worker_new(void *context, unsigned worker) {
+    (void)worker;
+    const struct api_plane *plane = context;
+    struct api_worker *w = calloc(1, sizeof *w);
+    if (w == NULL) {
+        return NULL;
+    }
+    w->api = plane->api;
+    if (plane->plane == PLANE_PROXY || plane->plane == PLANE_PUBLIC) {
+        return w; /* these answer from memory */
+    }
+    struct detail detail = {0};
+    if (store_reader_new(&w->reader, plane->api->options.store, &detail) != STATUS_OK) {
+        log_event(plane->api->options.log, LOG_ERROR, "store_reader_failed",
+                  log_str("detail", detail.text));
+        free(w);
+        return NULL;
+    }
+    return w;
+}
+
+static void worker_free(void *worker) {
+    struct api_worker *w = worker;
+    if (w != NULL) {
+        store_reader_free(w->reader);
+        free(w);
+    }
+}
+
+static enum http_next refuse_method(struct http_exchange *x, unsigned methods) {
+    char allow[64] = "";
+    size_t len = 0;
+    if ((methods & 1u << HTTP_GET) != 0) {
+        methods |= 1u << HTTP_HEAD;
+    }
+    for (enum http_method m = HTTP_GET; m < HTTP_OTHER; m++) {
+        if ((methods & 1u << m) != 0) {
+            len += (size_t)snprintf(allow + len, sizeof allow - len, "%s%s", len > 0 ? ", " : "",
+                                    http_method_name(m));
+        }
+    }
+    const char *value = arena_text(x->arena, allow);
+    if (value == NULL || !http_add_header(x, "Allow", value)) {
+        return problem(x, PROBLEM_INTERNAL);
+    }
+    return problem(x, PROBLEM_METHOD_NOT_ALLOWED);
+}
+
+/* "application/json", in any case, alone or with charset=utf-8. */
+static bool is_json(const char *type) {
+    static const char json[] = "application/json";
+    if (type == NULL || strncasecmp(type, json, sizeof json - 1) != 0) {
+        return false;
+    }
+    type += sizeof json - 1;
+    type += strspn(type, " \t");
+    if (*type == '\0') {
+        return true;
+    }
+    if (*type++ != ';') {
+        return false;
+    }
+    type += strspn(type, " \t");
+    return strcasecmp(type, "charset=utf-8") == 0 || strcasecmp(type, "charset=\"utf-8\"") == 0;
+}
+
+static bool take_route(struct request *r) {
+    struct http_exchange *x = r->x;
+    struct route_match found;
+    routes_match(&found, routes_all(), r->plane, x->method, x->path);
+    if (found.route == NULL) {
+        (void)(found.methods != 0 ? refuse_method(x, found.methods)
+                                  : problem(x, PROBLEM_NOT_FOUND));
+        return false;
+    }
+    if ((found.route->roles & r->role) == 0) {
+        (void)problem(x, PROBLEM_FORBIDDEN);
+        return false;
+    }
+    r->route = found.route;
+    for (size_t i = 0; i < found.num_params; i++) {
+        r->param[i] = arena_text_n(x->arena, found.param[i], found.param_len[i]);
+        if (r->param[i] == NULL) {
+            (void)problem(x, PROBLEM_INTERNAL);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What can be known before the body is read. */
+static bool admit_request(struct request *r) {
+    struct http_exchange *x = r->x;
+    enum status status = identify(r);
+    if (status != STATUS_OK) {
+        (void)answer_status(r, status, NULL);
+        return false;
+    }
+    if (!take_route(r)) {
+        return false;
+    }
+    if (r->route->body_rule != BODY_NONE) {
+        size_t count = 0;
+        const char *type = x->request_header(x, "Content-Type", &count);
+        if (count != 1 || !is_json(type)) {
+            (void)problem(x, PROBLEM_UNSUPPORTED_MEDIA_TYPE);
+            return false;
+        }
+    }
+    if (x->query[0] != '\0' || r->route->query != NULL) {
+        r->query = shape_read_query(x, r->route->query);
+        if (r->query == NULL) {
+            return false;
+        }
+    }
+    return r->route->admit == NULL || r->route->admit(r);
+}
+
+static void admit(void *context, struct http_exchange *x) {
+    const struct api_plane *plane = context;
+    struct request *r = arena_alloc(x->arena, sizeof *r);
+    if (r == NULL) {
+        (void)problem(x, PROBLEM_INTERNAL);
+        return;
+    }
+    r->x = x;
+    r->api = plane->api;
+    r->worker = x->worker;
+    r->plane = plane->plane;
+    x->state = r;
+    (void)admit_request(r);
+}
+
+static enum http_next handle(void *context, struct http_exchange *x) {
+    (void)context;
+    struct request *r = x->state;
+    if (r == NULL || r->route == NULL) {
+        return problem(x, PROBLEM_INTERNAL); /* nothing is handled that was not admitted */
+    }
+    if (r->route->body_rule == BODY_NONE && x->body.len > 0) {
+        return problem(x, PROBLEM_UNEXPECTED_BODY);
+    }
+    if (r->route->body_rule == BODY_SHAPE) {
+        r->body = shape_read_body(x, r->route->body);
+        if (r->body == NULL) {
+            return HTTP_ANSWER;
+        }
+    }
+    return r->route->handle(r);
+}
+
+static enum http_next finish(void *context, struct http_exchange *x) {
+    (void)context;
+    struct request *r = x->state;
+    return r->finish(r);
+}
+
+static void refuse(void *context, struct http_exchange *x, enum http_refusal why) {
+    static const enum problem_kind kinds[] = {
+        [HTTP_REFUSED_BODY_TOO_LARGE] = PROBLEM_BODY_TOO_LARGE,
+        [HTTP_REFUSED_LENGTH_REQUIRED] = PROBLEM_LENGTH_REQUIRED,
+        [HTTP_REFUSED_BAD_REQUEST] = PROBLEM_BAD_REQUEST,
+        [HTTP_REFUSED_OVERLOAD] = PROBLEM_OVERLOADED,
+        [HTTP_REFUSED_HEADERS] = PROBLEM_HEADERS_TOO_LARGE,
+        [HTTP_REFUSED_INTERNAL] = PROBLEM_INTERNAL,
+    };
+    (void)context;
+    (void)problem(x, kinds[why]);
+}
+
+/* One line a request: no query, no body, no path that the table does not have. */
+static void ended(void *context, const struct http_exchange *x) {
+    const struct api_plane *plane = context;
+    struct api *api = plane->api;
+    const struct request *r = x->state;
+    const struct route *route = r == NULL ? NULL : r->route;
+    unsigned class = x->status / 100 < STATUS_CLASSES ? x->status / 100 : 0;
+    atomic_fetch_add_explicit(&api->counters.requests[plane->plane][class], 1,
+                              memory_order_relaxed);
+    bool quiet = route != NULL && route->frequent && x->status == 200;
+    enum log_level level = x->status >= 500 ? LOG_WARNING : quiet ? LOG_DEBUG : LOG_INFO;
+    if (api->options.log == NULL || level < api->options.log->level) {
+        return;
+    }
+    log_event(api->options.log, level, "request", log_str("request_id", x->request_id),
+              log_str("plane", config_plane_name(plane->plane)),
+              log_str("method", http_method_name(x->method)),
+              log_str("route", route == NULL ? NULL : route->pattern), log_int("status", x->status),
+              log_int("us", clock_monotonic_us() - x->received_us),
+              log_str("actor", r == NULL || r->actor[0] == '\0' ? NULL : r->actor),
+              log_str("address", x->peer == NULL ? NULL : x->peer->address));
+}
+
+void dispatch_service(struct http_service *out, struct api_plane *plane) {
+    *out = (struct http_service){.context = plane,
+                                 .worker_new = worker_new,
+                                 .worker_free = worker_free,
+                                 .admit = admit,
+                                 .handle = handle,
+                                 .finish = finish,
+                                 .refuse = refuse,
+                                 .ended = ended};
+}

@@ -1,0 +1,11 @@
+/* Who asks: from the verified TLS session or the kind of socket, and what is registered. */
+#ifndef GATEHOUSE_API_IDENTIFY_H
+#define GATEHOUSE_API_IDENTIFY_H
+
+#include "api/request.h"
+
+/* Sets r->role, r->actor and what belongs to the plane. OK; DENIED: nobody that this plane knows;
+ * STORAGE, MEMORY. */
+MUST_USE enum status identify(struct request *r);
+
+#endif

@@ -1,0 +1,179 @@
+#include "api/problem.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct problem_entry table[NUM_PROBLEMS] = {
+    [PROBLEM_MALFORMED_JSON] = {"malformed_json", 400, "The body is not the JSON expected", 0},
+    [PROBLEM_UNKNOWN_FIELD] = {"unknown_field", 400, "The body has a field that is not known", 0},
+    [PROBLEM_MISSING_FIELD] = {"missing_field", 400, "The body lacks a field", 0},
+    [PROBLEM_INVALID_FIELD] = {"invalid_field", 400, "A field's value is not acceptable", 0},
+    [PROBLEM_MALFORMED_BASE64] = {"malformed_base64", 400, "A field is not base64", 0},
+    [PROBLEM_UNKNOWN_PARAMETER] = {"unknown_parameter", 400, "A query parameter is not known", 0},
+    [PROBLEM_INVALID_PARAMETER] = {"invalid_parameter", 400, "A query parameter is not acceptable",
+                                   0},
+    [PROBLEM_UNEXPECTED_BODY] = {"unexpected_body", 400, "This request takes no body", 0},
+    [PROBLEM_BAD_REQUEST] = {"bad_request", 400, "The request is not acceptable HTTP", 0},
+    [PROBLEM_LENGTH_REQUIRED] = {"length_required", 411, "The request must state its length", 0},
+    [PROBLEM_BODY_TOO_LARGE] = {"body_too_large", 413, "The body is too large", 0},
+    [PROBLEM_HEADERS_TOO_LARGE] = {"headers_too_large", 431, "The headers are too large", 0},
+    [PROBLEM_UNSUPPORTED_MEDIA_TYPE] = {"unsupported_media_type", 415,
+                                        "The body must be application/json", 0},
+    [PROBLEM_METHOD_NOT_ALLOWED] = {"method_not_allowed", 405, "The method is not allowed here", 0},
+    [PROBLEM_NOT_FOUND] = {"not_found", 404, "There is no such resource", 0},
+    [PROBLEM_FORBIDDEN] = {"forbidden", 403, "This is not allowed to the one who asks", 0},
+    [PROBLEM_RATE_LIMITED] = {"rate_limited", 429, "Too many requests from this address", 60},
+    [PROBLEM_TOO_MANY_PENDING] = {"too_many_pending", 429,
+                                  "Too many enrolments wait for activation", 60},
+    [PROBLEM_UNKNOWN_MODEL] = {"unknown_model", 422, "No such model is known", 0},
+    [PROBLEM_ENROLMENT_CLOSED] = {"enrolment_closed", 403, "The model takes no new devices", 0},
+    [PROBLEM_EK_CERTIFICATE_REQUIRED] = {"ek_certificate_required", 422,
+                                         "An endorsement key certificate is required", 0},
+    [PROBLEM_EK_CERTIFICATE_UNTRUSTED] = {"ek_certificate_untrusted", 422,
+                                          "The endorsement key certificate does not verify", 0},
+    [PROBLEM_EK_UNACCEPTABLE] = {"ek_unacceptable", 422, "The endorsement key is not acceptable",
+                                 0},
+    [PROBLEM_AK_UNACCEPTABLE] = {"ak_unacceptable", 422, "The attestation key is not acceptable",
+                                 0},
+    [PROBLEM_CSR_INVALID] = {"csr_invalid", 422, "The certificate request is not acceptable", 0},
+    [PROBLEM_ACTIVATION_FAILED] = {"activation_failed", 403, "The secret is not the right one", 0},
+    [PROBLEM_ENROLLMENT_EXPIRED] = {"enrollment_expired", 410, "The enrolment has expired", 0},
+    [PROBLEM_ALREADY_ENROLLED] = {"already_enrolled", 409, "The device is enrolled already", 0},
+    [PROBLEM_DEVICE_QUARANTINED] = {"device_quarantined", 403, "The device is quarantined", 0},
+    [PROBLEM_DEVICE_RETIRED] = {"device_retired", 403, "The device is retired", 0},
+    [PROBLEM_NONCE_USED] = {"nonce_used", 409, "The nonce was used before", 0},
+    [PROBLEM_NONCE_EXPIRED] = {"nonce_expired", 409, "The nonce has expired", 0},
+    [PROBLEM_NONCE_UNKNOWN] = {"nonce_unknown", 409, "The nonce was not given to this device", 0},
+    [PROBLEM_CHALLENGE_OUTDATED] = {"challenge_outdated", 409,
+                                    "The model now asks for other PCRs than the challenge did", 0},
+    [PROBLEM_POLICY_CHANGED] = {"policy_changed", 409,
+                                "The baselines changed while the evidence was appraised", 0},
+    [PROBLEM_EVIDENCE_MALFORMED] = {"evidence_malformed", 400, "The evidence is malformed", 0},
+    [PROBLEM_EVIDENCE_REFUSED] = {"evidence_refused", 422, "The evidence does not verify", 0},
+    [PROBLEM_CLOCK_WENT_BACK] = {"clock_went_back", 422,
+                                 "The quote is not newer than the one before", 0},
+    [PROBLEM_UNTRUSTED] = {"untrusted", 403, "The evidence meets no active baseline", 0},
+    [PROBLEM_ALREADY_EXISTS] = {"already_exists", 409, "The name is taken", 0},
+    [PROBLEM_CERTIFICATE_IN_USE] = {"certificate_in_use", 409, "The certificate is registered", 0},
+    [PROBLEM_IN_USE] = {"in_use", 409, "Something depends on this", 0},
+    [PROBLEM_WRONG_STATE] = {"wrong_state", 409, "The state does not allow this", 0},
+    [PROBLEM_VERSION_MISMATCH] = {"version_mismatch", 412, "Someone else changed it meanwhile", 0},
+    [PROBLEM_INVALID_BASELINE] = {"invalid_baseline", 422, "The baseline is not valid", 0},
+    [PROBLEM_MODEL_MISMATCH] = {"model_mismatch", 422, "The baseline is for another model", 0},
+    [PROBLEM_OWN_BASELINE] = {"own_baseline", 403, "Nobody activates a baseline of their own", 0},
+    [PROBLEM_OWN_REGISTRATION] = {"own_registration", 403,
+                                  "Nobody changes the registration of their own", 0},
+    [PROBLEM_LAST_ADMIN] = {"last_admin", 409, "One administrator must remain", 0},
+    [PROBLEM_ALREADY_REVOKED] = {"already_revoked", 409, "The credential is revoked already", 0},
+    [PROBLEM_TOO_MANY_BASELINES] = {"too_many_baselines", 409,
+                                    "The model has as many active baselines as it may", 0},
+    [PROBLEM_STORAGE_UNAVAILABLE] = {"storage_unavailable", 503, "The store cannot be reached", 5},
+    [PROBLEM_OVERLOADED] = {"overloaded", 503, "The gateway is overloaded", 2},
+    [PROBLEM_INTERNAL] = {"internal", 500, "The gateway failed", 0},
+};
+
+const struct problem_entry *problem_entry(enum problem_kind kind) {
+    return &table[kind < NUM_PROBLEMS ? kind : PROBLEM_INTERNAL];
+}
+
+void problem_begin(struct problem *p, struct http_exchange *x, enum problem_kind kind,
+                   const char *code, const char *detail) {
+    p->x = x;
+    p->entry = problem_entry(kind);
+    json_out_init(&p->out, x->arena, 384);
+    code = code != NULL ? code : p->entry->code;
+    json_out_object(&p->out, NULL);
+    json_out_text(&p->out, "type", arena_printf(x->arena, "urn:gatehouse:problem:%s", code));
+    json_out_text(&p->out, "title", p->entry->title);
+    json_out_int(&p->out, "status", p->entry->status);
+    json_out_text(&p->out, "detail",
+                  detail != NULL && detail[0] != '\0' ? detail : p->entry->title);
+    json_out_text(&p->out, "code", code);
+    json_out_text(&p->out, "request_id", x->request_id);
+}
+
+static bool add_headers(struct problem *p) {
+    struct http_exchange *x = p->x;
+    if (p->entry->retry_after_s != 0) {
+        const char *seconds = arena_printf(x->arena, "%u", p->entry->retry_after_s);
+        if (seconds == NULL || !http_add_header(x, "Retry-After", seconds)) {
+            return false;
+        }
+    }
+    return http_add_header(x, "Cache-Control", "no-store");
+}
+
+void problem_end(struct problem *p) {
+    static const char last_resort[] =
+        "{\"type\":\"urn:gatehouse:problem:internal\",\"title\":\"The gateway failed\","
+        "\"status\":500,\"code\":\"internal\"}";
+    struct http_exchange *x = p->x;
+    json_out_object_end(&p->out);
+    bool headers = add_headers(p);
+    struct bytes body = json_out_end(&p->out);
+    bool whole = headers && body.len > 0 && !x->arena->overflow;
+    x->status = whole ? p->entry->status : 500;
+    x->content_type = "application/problem+json";
+    x->answer = whole ? body : bytes_of_text(last_resort);
+}
+
+enum http_next problem_coded(struct http_exchange *x, enum problem_kind kind, const char *code,
+                             const char *detail) {
+    struct problem p;
+    problem_begin(&p, x, kind, code, detail);
+    problem_end(&p);
+    return HTTP_ANSWER;
+}
+
+enum http_next problem(struct http_exchange *x, enum problem_kind kind) {
+    return problem_coded(x, kind, NULL, NULL);
+}
+
+enum http_next problem_detail(struct http_exchange *x, enum problem_kind kind, const char *format,
+                              ...) {
+    char text[DETAIL_SIZE];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return problem_coded(x, kind, NULL, text);
+}
+
+enum problem_kind problem_of_code(const char *code) {
+    for (enum problem_kind kind = 0; kind < NUM_PROBLEMS; kind++) {
+        if (strcmp(table[kind].code, code) == 0) {
+            return kind;
+        }
+    }
+    return PROBLEM_INTERNAL;
+}
+
+enum problem_kind problem_of_status(enum status status) {
+    switch (status) {
+    case STATUS_TRUNCATED:
+    case STATUS_MALFORMED:
+    case STATUS_LIMIT:
+    case STATUS_UNSUPPORTED:
+    case STATUS_INVALID:
+        return PROBLEM_INVALID_FIELD;
+    case STATUS_NOT_FOUND:
+        return PROBLEM_NOT_FOUND;
+    case STATUS_CONFLICT:
+        return PROBLEM_WRONG_STATE;
+    case STATUS_DENIED:
+        return PROBLEM_FORBIDDEN;
+    case STATUS_EXPIRED:
+        return PROBLEM_ENROLLMENT_EXPIRED;
+    case STATUS_STORAGE:
+        return PROBLEM_STORAGE_UNAVAILABLE;
+    case STATUS_BUSY:
+        return PROBLEM_OVERLOADED;
+    case STATUS_OK:
+    case STATUS_END:
+    case STATUS_MEMORY:
+    case STATUS_INTERNAL:
+        break;
+    }
+    return PROBLEM_INTERNAL;
+}

@@ -1,0 +1,78 @@
+/* What handlers are given: the exchange, who asks, and what was asked, already read and allowed. */
+#ifndef GATEHOUSE_API_REQUEST_H
+#define GATEHOUSE_API_REQUEST_H
+
+#include "api/api.h"
+#include "api/json_out.h"
+#include "api/problem.h"
+#include "api/routes.h"
+
+#include <stdatomic.h>
+
+struct limiter;
+
+struct api_plane { /* the context of one plane's http_service */
+    struct api *api;
+    enum config_plane plane;
+    struct http_service service;
+};
+
+enum { STATUS_CLASSES = 6 };
+struct api_counters { /* written by workers, read for /metrics */
+    _Atomic uint64_t requests[NUM_PLANES][STATUS_CLASSES];
+    _Atomic uint64_t decisions_allow, decisions_deny;
+    _Atomic uint64_t trusted, untrusted, evidence_refused;
+    _Atomic uint64_t enrolments, enrolments_refused;
+};
+
+struct api {
+    struct api_options options;
+    struct api_plane plane[NUM_PLANES];
+    struct limiter *limiter; /* of enrolments, by address */
+    struct api_counters counters;
+    char *authority_pem[2]; /* identity, access */
+    _Atomic bool ready;
+};
+
+struct api_worker { /* one plane's on one worker thread */
+    struct api *api;
+    struct store_reader *reader; /* NULL on planes that read nothing */
+};
+
+struct request {
+    struct http_exchange *x;
+    struct api *api;
+    struct api_worker *worker;
+    enum config_plane plane;
+    const struct route *route;
+    const char *param[ROUTE_MAX_PARAMS]; /* terminated */
+    const void *body, *query;            /* what the route's shapes say */
+    /* Who asks. */
+    char actor[STORE_NAME + 16];     /* "operator:alice", "device:<id>", "proxy:<name>", "" */
+    char operator_name[STORE_NAME];  /* admin plane */
+    unsigned role;                   /* a single ROLE_ */
+    const struct device_row *device; /* device plane, as of when the request came in */
+    /* After HTTP_WAIT. */
+    enum http_next (*finish)(struct request *r);
+    void *pending;
+};
+
+/* 200 (or `status`) with what was written; a problem when memory ran out. */
+enum http_next answer_json(struct request *r, unsigned status, const struct json_out *out);
+enum http_next answer_empty(struct request *r); /* 204 */
+/* A problem out of a status. The detail reaches administrators only; everyone's goes to the log
+ * when the fault is ours. */
+enum http_next answer_status(struct request *r, enum status status, const struct detail *detail);
+/* What a lower floor found wrong with the request; administrators get the detail. */
+enum http_next answer_refusal(struct request *r, enum problem_kind kind,
+                              const struct detail *detail);
+
+/* Names of models, operators and proxies: 1 to 64 of [A-Za-z0-9._-], the first a letter or digit.
+ */
+bool name_is_valid(const char *name);
+/* A serial number (RFC 5280, 4.1.2.2): 126 random bits that always take 16 bytes in DER. */
+void serial_new(uint8_t out[static PROFILE_SERIAL_LEN]);
+/* Copies a text that is known to fit (asserted). */
+void text_copy(char *out, size_t size, const char *text);
+
+#endif

@@ -1,0 +1,179 @@
+#include "api/routes.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    unsigned role;
+    const char *name;
+} roles[] = {{ROLE_ANYONE, "anyone"}, {ROLE_DEVICE, "device"},     {ROLE_PROXY, "proxy"},
+             {ROLE_VIEWER, "viewer"}, {ROLE_OPERATOR, "operator"}, {ROLE_AUTHOR, "author"},
+             {ROLE_ADMIN, "admin"},   {ROLE_APPROVER, "approver"}};
+
+unsigned role_from_name(const char *name) {
+    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
+        if ((roles[i].role & ROLES_READ) != 0 && strcmp(roles[i].name, name) == 0) {
+            return roles[i].role;
+        }
+    }
+    return 0;
+}
+
+const char *role_name(unsigned role) {
+    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
+        if (roles[i].role == role) {
+            return roles[i].name;
+        }
+    }
+    return "";
+}
+
+const char *http_method_name(enum http_method method) {
+    static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OTHER"};
+    return names[method <= HTTP_OTHER ? method : HTTP_OTHER];
+}
+
+static bool is_parameter_byte(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || c == '-' ||
+           c == '_' || c == '.';
+}
+
+/* The parameter that `path` starts with; 0 when there is none. */
+static size_t parameter_len(const char *path) {
+    size_t len = 0;
+    while (is_parameter_byte(path[len])) {
+        len++;
+    }
+    bool whole = path[len] == '\0' || path[len] == '/';
+    return whole && len <= ROUTE_MAX_PARAM ? len : 0;
+}
+
+static bool path_matches(const char *pattern, const char *path, struct route_match *found) {
+    found->num_params = 0;
+    while (*pattern != '\0') {
+        if (*pattern != '{') {
+            if (*pattern++ != *path++) {
+                return false;
+            }
+            continue;
+        }
+        size_t len = parameter_len(path);
+        if (len == 0 || found->num_params == ROUTE_MAX_PARAMS) {
+            return false;
+        }
+        found->param[found->num_params] = path;
+        found->param_len[found->num_params++] = len;
+        path += len;
+        pattern = strchr(pattern, '}') + 1;
+    }
+    return *path == '\0';
+}
+
+void routes_match(struct route_match *out, const struct route_table *table, enum config_plane plane,
+                  enum http_method method, const char *path) {
+    enum http_method wanted = method == HTTP_HEAD ? HTTP_GET : method;
+    *out = (struct route_match){0};
+    for (size_t i = 0; i < table->num; i++) {
+        const struct route *route = &table->route[i];
+        struct route_match found = {.route = route};
+        if (route->plane != plane || !path_matches(route->pattern, path, &found)) {
+            continue;
+        }
+        unsigned methods = out->methods | 1u << route->method;
+        if (route->method == wanted) {
+            *out = found;
+            out->methods = methods;
+            return;
+        }
+        out->methods = methods;
+    }
+}
+
+static unsigned roles_of_plane(enum config_plane plane) {
+    switch (plane) {
+    case PLANE_ENROL:
+    case PLANE_PUBLIC:
+        return ROLE_ANYONE;
+    case PLANE_DEVICE:
+        return ROLE_DEVICE;
+    case PLANE_PROXY:
+        return ROLE_PROXY;
+    case PLANE_ADMIN:
+        return ROLES_READ;
+    case NUM_PLANES:
+        break;
+    }
+    return 0;
+}
+
+static bool pattern_is_valid(const char *pattern) {
+    size_t params = 0;
+    if (pattern == NULL || pattern[0] != '/') {
+        return false;
+    }
+    for (const char *at = strchr(pattern, '{'); at != NULL; at = strchr(at + 1, '{')) {
+        const char *end = strchr(at, '}');
+        if (end == NULL || at[-1] != '/' || (end[1] != '/' && end[1] != '\0') ||
+            ++params > ROUTE_MAX_PARAMS) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Whether two patterns take a path in common: segment by segment, a parameter takes any. */
+static bool patterns_overlap(const char *a, const char *b) {
+    while (*a != '\0' && *b != '\0') {
+        if (*a == '{' || *b == '{') {
+            a += strcspn(a, "/");
+            b += strcspn(b, "/");
+        } else if (*a++ != *b++) {
+            return false;
+        }
+    }
+    return *a == *b;
+}
+
+static const char *route_fault(const struct route *route) {
+    unsigned allowed = roles_of_plane(route->plane);
+    if (!pattern_is_valid(route->pattern)) {
+        return "the pattern is not valid";
+    }
+    if (route->handle == NULL) {
+        return "it has no handler";
+    }
+    if (route->roles == 0) {
+        return "it states no role";
+    }
+    if ((route->roles & ~allowed) != 0) {
+        return "it states a role of another plane";
+    }
+    if (route->plane == PLANE_ADMIN && (route->roles & ROLE_ADMIN) == 0) {
+        return "administrators may not call it";
+    }
+    if ((route->body != NULL) != (route->body_rule == BODY_SHAPE)) {
+        return "its body has no shape, or a shape and no body";
+    }
+    return NULL;
+}
+
+enum status routes_check(const struct route_table *table, struct detail *detail) {
+    for (size_t i = 0; i < table->num; i++) {
+        const struct route *a = &table->route[i];
+        const char *fault = route_fault(a);
+        if (fault != NULL) {
+            return status_fail(detail, STATUS_INVALID, "route %s %s: %s",
+                               http_method_name(a->method), a->pattern == NULL ? "" : a->pattern,
+                               fault);
+        }
+        for (size_t j = 0; j < i; j++) {
+            const struct route *b = &table->route[j];
+            if (a->plane == b->plane && a->method == b->method &&
+                patterns_overlap(a->pattern, b->pattern)) {
+                return status_fail(detail, STATUS_INVALID, "route %s %s stands twice (%s)",
+                                   http_method_name(a->method), a->pattern, b->pattern);
+            }
+        }
+    }
+    return STATUS_OK;
+}

@@ -1,0 +1,274 @@
+#include "api/shape.h"
+
+#include "api/problem.h"
+#include "server/base/encoding.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <string.h>
+
+/* Counts brackets outside of strings; whether they match is the parser's business. */
+static bool depth_is_fine(struct bytes json, size_t *offset) {
+    size_t depth = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < json.len; i++) {
+        uint8_t c = json.data[i];
+        if (in_string) {
+            if (c == '\\') {
+                i++;
+            } else if (c == '"') {
+                in_string = false;
+            }
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == '{' || c == '[') {
+            *offset = i;
+            if (++depth > BODY_MAX_DEPTH) {
+                return false;
+            }
+        } else if ((c == '}' || c == ']') && depth > 0) {
+            depth--;
+        }
+    }
+    return true;
+}
+
+bool shape_check_depth(struct http_exchange *x) {
+    size_t offset = 0;
+    if (depth_is_fine(x->body, &offset)) {
+        return true;
+    }
+    (void)problem_detail(x, PROBLEM_MALFORMED_JSON, "nested deeper than %d levels at byte %zu",
+                         BODY_MAX_DEPTH, offset);
+    return false;
+}
+
+static bool bad_field(struct http_exchange *x, const char *where, const struct field *field,
+                      const char *why) {
+    (void)problem_detail(x, PROBLEM_INVALID_FIELD, "%s%s: %s", where, field->name, why);
+    return false;
+}
+
+static bool length_is_fine(const struct field *field, size_t len) {
+    return len >= (uint64_t)field->min && len <= (uint64_t)field->max;
+}
+
+static bool read_text(struct http_exchange *x, const char *where, const struct field *field,
+                      const char *text, size_t len, const char **out) {
+    if (!length_is_fine(field, len)) {
+        char why[80];
+        (void)snprintf(why, sizeof why, "must be %" PRId64 " to %" PRId64 " bytes", field->min,
+                       field->max);
+        return bad_field(x, where, field, why);
+    }
+    *out = arena_text_n(x->arena, text, len);
+    return *out != NULL || bad_field(x, where, field, "too large");
+}
+
+static bool read_base64(struct http_exchange *x, const char *where, const struct field *field,
+                        const char *text, size_t len, struct bytes *out) {
+    struct detail detail = {0};
+    struct bytes decoded;
+    if (len / 4 * 3 > (uint64_t)field->max + 2) {
+        return bad_field(x, where, field, "too long");
+    }
+    if (base64_decode_arena(x->arena, &decoded, text, len, &detail) != STATUS_OK) {
+        (void)problem_detail(x, PROBLEM_MALFORMED_BASE64, "%s%s: %s", where, field->name,
+                             detail.text);
+        return false;
+    }
+    if (!length_is_fine(field, decoded.len)) {
+        return bad_field(x, where, field, decoded.len == 0 ? "empty" : "of the wrong length");
+    }
+    *out = decoded;
+    return true;
+}
+
+static bool read_sha256(struct http_exchange *x, const char *where, const struct field *field,
+                        const char *text, struct bytes *out) {
+    uint8_t *digest = arena_alloc(x->arena, 32);
+    if (digest == NULL || strlen(text) != 64 || hex_decode(digest, 32, text) != STATUS_OK) {
+        return bad_field(x, where, field, "must be 64 lower-case hex digits");
+    }
+    *out = bytes_of(digest, 32);
+    return true;
+}
+
+static bool read_integer(struct http_exchange *x, const char *where, const struct field *field,
+                         int64_t value, int64_t *out) {
+    if (value < field->min || value > field->max) {
+        char why[80];
+        (void)snprintf(why, sizeof why, "must be %" PRId64 " to %" PRId64, field->min, field->max);
+        return bad_field(x, where, field, why);
+    }
+    *out = value;
+    return true;
+}
+
+static bool read_object(struct http_exchange *x, const char *where, json_t *object,
+                        const struct field *fields, size_t num, void *target);
+
+static const struct field subject_fields[] = {
+    {"device_id", FIELD_TEXT, false, 1, 128, offsetof(struct subject, device_id)},
+    {"certificate_sha256", FIELD_SHA256, false, 0, 0, offsetof(struct subject, certificate_sha256)},
+    {"serial", FIELD_TEXT, false, 1, 128, offsetof(struct subject, serial)},
+};
+
+static bool read_subject(struct http_exchange *x, const struct field *field, size_t index,
+                         json_t *item, struct subject *out) {
+    char where[64];
+    (void)snprintf(where, sizeof where, "%s[%zu]", field->name, index);
+    if (!json_is_object(item)) {
+        (void)problem_detail(x, PROBLEM_INVALID_FIELD, "%s: must be an object", where);
+        return false;
+    }
+    (void)snprintf(where, sizeof where, "%s[%zu].", field->name, index);
+    if (!read_object(x, where, item, subject_fields,
+                     sizeof subject_fields / sizeof subject_fields[0], out)) {
+        return false;
+    }
+    int set = (out->device_id != NULL) + (out->serial != NULL) + (out->certificate_sha256.len > 0);
+    if (set != 1) {
+        (void)problem_detail(x, PROBLEM_INVALID_FIELD,
+                             "%s[%zu]: exactly one of device_id, certificate_sha256, serial",
+                             field->name, index);
+        return false;
+    }
+    return true;
+}
+
+static bool read_subjects(struct http_exchange *x, const char *where, const struct field *field,
+                          json_t *array, struct subject_list *out) {
+    size_t num = json_array_size(array);
+    if (!length_is_fine(field, num)) {
+        return bad_field(x, where, field, "too few or too many");
+    }
+    struct subject *subject = arena_array(x->arena, num, sizeof *subject);
+    if (subject == NULL) {
+        return bad_field(x, where, field, "too large");
+    }
+    for (size_t i = 0; i < num; i++) {
+        if (!read_subject(x, field, i, json_array_get(array, i), &subject[i])) {
+            return false;
+        }
+    }
+    *out = (struct subject_list){subject, num};
+    return true;
+}
+
+static bool read_string_field(struct http_exchange *x, const char *where, const struct field *field,
+                              const json_t *value, void *to) {
+    if (!json_is_string(value)) {
+        return bad_field(x, where, field, "must be a string");
+    }
+    const char *text = json_string_value(value);
+    size_t len = json_string_length(value);
+    switch (field->type) {
+    case FIELD_TEXT:
+        return read_text(x, where, field, text, len, to);
+    case FIELD_BASE64:
+        return read_base64(x, where, field, text, len, to);
+    default:
+        return read_sha256(x, where, field, text, to);
+    }
+}
+
+static bool read_field(struct http_exchange *x, const char *where, const struct field *field,
+                       json_t *value, void *to) {
+    switch (field->type) {
+    case FIELD_INTEGER:
+        return json_is_integer(value) ? read_integer(x, where, field, json_integer_value(value), to)
+                                      : bad_field(x, where, field, "must be an integer");
+    case FIELD_BOOLEAN:
+        if (!json_is_boolean(value)) {
+            return bad_field(x, where, field, "must be true or false");
+        }
+        *(bool *)to = json_is_true(value);
+        return true;
+    case FIELD_SUBJECTS:
+        return json_is_array(value) ? read_subjects(x, where, field, value, to)
+                                    : bad_field(x, where, field, "must be an array");
+    case FIELD_TEXT:
+    case FIELD_BASE64:
+    case FIELD_SHA256:
+        break;
+    }
+    return read_string_field(x, where, field, value, to);
+}
+
+static const struct field *find_field(const struct field *fields, size_t num, const char *name,
+                                      size_t name_len) {
+    for (size_t i = 0; i < num; i++) {
+        if (strlen(fields[i].name) == name_len && memcmp(fields[i].name, name, name_len) == 0) {
+            return &fields[i];
+        }
+    }
+    return NULL;
+}
+
+static bool all_known(struct http_exchange *x, const char *where, json_t *object,
+                      const struct field *fields, size_t num) {
+    const char *name;
+    json_t *value;
+    json_object_foreach(object, name, value) {
+        if (find_field(fields, num, name, strlen(name)) == NULL) {
+            (void)problem_detail(x, PROBLEM_UNKNOWN_FIELD, "%s%.64s", where, name);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool read_object(struct http_exchange *x, const char *where, json_t *object,
+                        const struct field *fields, size_t num, void *target) {
+    if (!all_known(x, where, object, fields, num)) {
+        return false;
+    }
+    for (size_t i = 0; i < num; i++) {
+        json_t *value = json_object_get(object, fields[i].name);
+        if (value == NULL || json_is_null(value)) {
+            if (fields[i].required) {
+                (void)problem_detail(x, PROBLEM_MISSING_FIELD, "%s%s", where, fields[i].name);
+                return false;
+            }
+        } else if (!read_field(x, where, &fields[i], value, (char *)target + fields[i].offset)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static json_t *parse(struct http_exchange *x) {
+    if (!shape_check_depth(x)) {
+        return NULL;
+    }
+    json_error_t error;
+    json_t *root =
+        json_loadb((const char *)x->body.data, x->body.len, JSON_REJECT_DUPLICATES, &error);
+    if (root == NULL) {
+        const char *why = json_error_code(&error) == json_error_duplicate_key
+                              ? "a member stands twice in its object"
+                              : "not JSON";
+        (void)problem_detail(x, PROBLEM_MALFORMED_JSON, "%s, at byte %d", why, error.position);
+    } else if (!json_is_object(root)) {
+        (void)problem_detail(x, PROBLEM_MALFORMED_JSON, "not an object, at byte 0");
+        json_decref(root);
+        root = NULL;
+    }
+    return root;
+}
+
+void *shape_read_body(struct http_exchange *x, const struct shape *shape) {
+    void *target = arena_alloc(x->arena, shape->size);
+    if (target == NULL) {
+        (void)problem(x, PROBLEM_INTERNAL);
+        return NULL;
+    }
+    json_t *root = parse(x);
+    if (root == NULL) {
+        return NULL;
+    }
+    bool fine = read_object(x, "", root, shape->field, shape->num, target);
+    json_decref(root);
+    return fine ? target : NULL;
+}
