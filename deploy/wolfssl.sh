@@ -20,6 +20,7 @@ die() { printf 'wolfssl: %s\n' "$*" >&2; exit 1; }
 #   speed:   single-precision code for the key sizes in use, assembly picked by the CPU at run time
 #   needed:  Ed25519, X25519, HKDF, AES-CFB (credential activation), making and reading certificates and
 #            requests, exported keying material, hash-based signatures (verification only)
+#   seeds:   from getrandom, which needs no file and so works in a confined process, too
 #   left out: everything older than TLS 1.2, MD5, finite-field DH, CBC, PKCS#12, resumption (no tickets, no
 #            session cache): each connection proves itself
 features='
@@ -38,7 +39,7 @@ features='
 macros='
 -DWOLFSSL_ALT_NAMES -DWOLFSSL_CUSTOM_OID -DHAVE_OID_ENCODING -DHAVE_OID_DECODING -DWOLFSSL_EKU_OID
 -DWOLFSSL_PUBLIC_ASN -DWOLFSSL_PUBLIC_MP -DKEEP_PEER_CERT -DNO_SESSION_CACHE -DWOLFSSL_ALWAYS_VERIFY_CB
--DNO_WOLFSSL_STUB'
+-DNO_WOLFSSL_STUB -DWOLFSSL_GETRANDOM'
 
 harden='-fstack-protector-strong -fstack-clash-protection -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2'
 
