@@ -125,7 +125,16 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call show,CC,$<)$(compile) -c -o $@ $<
 
-$(library): $(call objects,$(sources)) $(BUILD)/sources
+# The migrations become a table in the program.
+$(BUILD)/gen/schema.c: db/schema/embed.sh $(wildcard db/schema/*.sql)
+	@mkdir -p $(@D)
+	@sh $< $(filter %.sql,$^) >$@
+
+$(BUILD)/obj/gen/schema.o: $(BUILD)/gen/schema.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call show,CC,$<)$(compile) -c -o $@ $<
+
+$(library): $(call objects,$(sources)) $(BUILD)/obj/gen/schema.o $(BUILD)/sources
 	@rm -f $@
 	$(call show,AR,$@)$(AR) rcs $@ $(filter %.o,$^)
 
@@ -164,7 +173,7 @@ bench-programs: $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(bench_tools))
 e2e-programs: $(patsubst tests/e2e/%.c,$(BUILD)/tests/e2e/%,$(e2e_helpers))
 tests: all unit-programs replay-programs e2e-programs
 
--include $(patsubst %.c,$(BUILD)/obj/%.d,$(all_c))
+-include $(patsubst %.c,$(BUILD)/obj/%.d,$(all_c)) $(BUILD)/obj/gen/schema.d
 
 # --- dependencies ------------------------------------------------------------------------------------
 

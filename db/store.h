@@ -1,10 +1,14 @@
 /* What the gateway remembers, as verbs. Implemented by db/sqlite (one node); nothing here is
  * particular to it. A store_reader belongs to one thread and never waits for the writer; the one
- * store_writer belongs to the committer. Rows come back with their texts and blobs in the caller's
- * arena. Times are unix seconds unless named _ms. Digests and ids are as everywhere: 32 lower-case
- * hex digits for ids, raw bytes for SHA-256. Statuses: OK; NOT_FOUND; CONFLICT (a uniqueness or
- * state rule of the row); STORAGE (disk, lock, corruption: try again later, nothing was changed);
- * LIMIT (a cap named by the caller was reached); MEMORY. */
+ * store_writer belongs to the committer. Rows come back with their blobs in the caller's arena;
+ * what goes in is only borrowed. Times are unix seconds unless named _ms. Ids and serials are 32
+ * lower-case hex digits, SHA-256 digests raw bytes.
+ * Statuses: OK; NOT_FOUND (what cannot be an id names nothing); CONFLICT (a uniqueness, reference
+ * or state rule of the row); STORAGE (disk, lock, corruption: try again later, nothing was
+ * changed); LIMIT (a cap named by the caller was reached); MALFORMED (an id to be written, or the
+ * `after` of a page, that is no id); MEMORY; INTERNAL (a write outside of a transaction). On any
+ * but OK the outputs are untouched, and so is the store, once the savepoint or transaction is
+ * undone. */
 #ifndef GATEHOUSE_DB_STORE_H
 #define GATEHOUSE_DB_STORE_H
 
@@ -16,20 +20,28 @@ struct store;
 struct store_reader;
 struct store_writer;
 
-/* Opens (and creates, mode 0600) the store, checks its integrity quickly, applies the migrations
- * that it lacks, each in a transaction. A schema newer than this binary, or a migration whose
- * checksum differs from the one recorded: CONFLICT with the reason. */
+/* Opens (and creates, mode 0600) the store, and applies the migrations that it lacks, each in a
+ * transaction. CONFLICT, with the reason: somebody else's file, a schema newer than this program, a
+ * migration whose checksum differs from the one recorded. Damage that the header and the schema do
+ * not show is met by the walk that fills the fleet table, before anybody is served. */
 MUST_USE enum status store_open(struct store **out, const char *path, struct detail *detail);
 void store_close(struct store *store); /* after all readers and the writer; NULL is allowed */
 MUST_USE enum status store_reader_new(struct store_reader **out, struct store *store,
                                       struct detail *detail);
-void store_reader_free(struct store_reader *reader);
+void store_reader_free(struct store_reader *reader); /* NULL is allowed */
+/* CONFLICT: the store has its writer already, in this process or in another. */
 MUST_USE enum status store_writer_new(struct store_writer **out, struct store *store,
                                       struct detail *detail);
-void store_writer_free(struct store_writer *writer);
+void store_writer_free(struct store_writer *writer); /* rolls back; NULL is allowed */
 
-/* One transaction at a time; a savepoint in it for each request of a batch. store_commit returns
- * once everything is durable. After STORAGE from any of them the transaction is rolled back. */
+/* All reads in between see the store at one moment. Short: the log cannot shrink meanwhile. */
+MUST_USE enum status store_read_begin(struct store_reader *reader);
+void store_read_end(struct store_reader *reader);
+
+/* One transaction at a time; in it one savepoint at a time, for each request of a batch.
+ * store_commit returns once everything is durable. After STORAGE, or when SQLite gave up the
+ * transaction in a verb, everything up to store_rollback fails with STORAGE; a store_commit that
+ * fails has rolled back. */
 MUST_USE enum status store_begin(struct store_writer *writer, struct detail *detail);
 MUST_USE enum status store_commit(struct store_writer *writer, struct detail *detail);
 void store_rollback(struct store_writer *writer);
@@ -39,6 +51,9 @@ void store_undo(struct store_writer *writer); /* to the savepoint, and drops it 
 /* The writer's own view, including what its transaction has not committed yet: every read verb
  * works on it. */
 struct store_reader *store_writer_reader(struct store_writer *writer);
+/* Housekeeping of the files, for quiet moments; store_commit does it when it cannot wait. Failure
+ * costs nothing but room. */
+void store_checkpoint(struct store_writer *writer);
 
 /* Pages: rows after `after` (exclusive; "" or 0 from the start), at most `limit`. */
 struct store_page {
@@ -90,12 +105,15 @@ struct baseline_row {
     char created_by[STORE_NAME], activated_by[STORE_NAME]; /* operators; "" while not */
     int64_t created, updated, activated, retired, version; /* 0 while not */
 };
+/* The verbs of models and baselines that change a row want the version that was read, CONFLICT when
+ * it is another by now; 1 is the first. */
 MUST_USE enum status store_baseline_get(struct store_reader *, struct arena *,
                                         struct baseline_row *out, const char *id);
 MUST_USE enum status store_baseline_list(struct store_reader *, struct arena *,
                                          struct baseline_row **out, size_t *num, const char *model,
                                          struct store_page page); /* by id */
-/* Every ACTIVE or DEPRECATED one of all models, for the policy. */
+/* Every ACTIVE or DEPRECATED one of all models, oldest activation first, without the documents
+ * (store_baseline_get has them): for the policy. */
 MUST_USE enum status store_baseline_in_force(struct store_reader *, struct arena *,
                                              struct baseline_row **out, size_t *num);
 MUST_USE enum status store_baseline_insert(struct store_writer *, const struct baseline_row *row);
@@ -125,6 +143,9 @@ MUST_USE enum status store_enrollment_insert(struct store_writer *,
 MUST_USE enum status
 store_enrollment_delete(struct store_writer *,
                         const char *id); /* NOT_FOUND when another took it: single use */
+
+/* Forgets those that have expired at `now`. */
+MUST_USE enum status store_enrollment_prune(struct store_writer *, int64_t now);
 
 /* --- devices --- */
 enum device_state {
@@ -166,13 +187,15 @@ MUST_USE enum status store_device_list(struct store_reader *, struct arena *,
                                        struct store_page page); /* by id */
 MUST_USE enum status
 store_device_insert(struct store_writer *,
-                    const struct device_row *row); /* CONFLICT: id, EK or AK are known */
+                    const struct device_row *row); /* CONFLICT: id, EK, AK or identity
+                                                      certificate are known, or no such model */
 MUST_USE enum status
 store_device_update(struct store_writer *,
                     const struct device_row *row); /* everything but id and enrolled */
 /* The latest verdict and clock of a device, without rewriting its blobs. Conditional: CONFLICT when
  * the stored clock is ahead of the row's (compare reset_count, then restart_count, then clock;
- * equal is CONFLICT too, for it is the same quote). Sets verdict, tier, appraisal_id, last_seen. */
+ * equal is CONFLICT too, for it is the same quote). Sets verdict, tier, appraisal_id, last_seen.
+ * Without has_clock the stored clock is neither compared nor changed. */
 MUST_USE enum status store_device_standing(struct store_writer *, const struct device_row *row);
 MUST_USE enum status store_device_touch(struct store_writer *, const char *id, int64_t now);
 
@@ -191,7 +214,7 @@ MUST_USE enum status store_appraisal_get(struct store_reader *, struct arena *,
 MUST_USE enum status store_appraisal_list(struct store_reader *, struct arena *,
                                           struct appraisal_row **out, size_t *num,
                                           const char *device_id,
-                                          struct store_page page); /* newest first; after: id */
+                                          struct store_page page); /* newest first, by id */
 /* Keeps the newest `keep` of the device beside the new one. */
 MUST_USE enum status store_appraisal_insert(struct store_writer *, const struct appraisal_row *row,
                                             unsigned keep);
@@ -220,17 +243,19 @@ MUST_USE enum status store_credential_insert(struct store_writer *,
 /* Of one serial: NOT_FOUND; CONFLICT when it is revoked already. */
 MUST_USE enum status store_credential_revoke(struct store_writer *, const char *serial, int64_t now,
                                              const char *reason);
-/* Of all that a device has and that are not revoked nor expired; *num, when not NULL, is how many.
- */
+/* Of all that a device has and that are neither revoked nor expired; *num, when not NULL, is how
+ * many; none is OK too. */
 MUST_USE enum status store_credential_revoke_device(struct store_writer *, const char *device_id,
                                                     int64_t now, const char *reason, size_t *num);
-/* Forgets credentials that expired before `before`. At most `limit`. */
+/* Forgets credentials that expired before `before`, at most `limit`. LIMIT: that many were
+ * forgotten, and there may be more. */
 MUST_USE enum status store_credential_prune(struct store_writer *, int64_t before, unsigned limit);
 
 /* --- what the fleet table is rebuilt from --- */
 struct store_visitor {
     void *context;
-    /* False stops the walk. Rows live for the call only; a device's blobs are not filled. */
+    /* False stops the walk, which is OK then. Rows live for the call only; a device's blobs are not
+     * filled. Devices come first. */
     bool (*device)(void *context, const struct device_row *row);
     bool (*credential)(
         void *context,
@@ -259,11 +284,13 @@ MUST_USE enum status store_operator_get(struct store_reader *, struct operator_r
 MUST_USE enum status store_operator_list(struct store_reader *, struct arena *,
                                          struct operator_row **out, size_t *num,
                                          struct store_page page); /* by name */
+/* A put inserts, or with `replace` overwrites what has the name (created stays). CONFLICT: the name
+ * or the certificate is taken, or no admin would be left that is not disabled. */
 MUST_USE enum status store_operator_put(struct store_writer *, const struct operator_row *row,
-                                        bool replace); /* CONFLICT: name or certificate taken */
-MUST_USE enum status store_operator_delete(
-    struct store_writer *,
-    const char *name); /* CONFLICT: the last admin that is not disabled; the same holds for put */
+                                        bool replace);
+MUST_USE enum status
+store_operator_delete(struct store_writer *,
+                      const char *name); /* CONFLICT: the last admin that is not disabled */
 MUST_USE enum status store_proxy_get(struct store_reader *, struct proxy_row *out,
                                      const char *name);
 MUST_USE enum status store_proxy_list(struct store_reader *, struct arena *, struct proxy_row **out,

@@ -253,7 +253,7 @@ static void write_signature(const struct soft_tpm *tpm, struct writer *out, stru
     uint8_t buffer[SIGNATURE_MAX];
     struct writer w = writer_of(buffer, sizeof buffer);
     require(private_key_sign(tpm->ak, &w, message) == STATUS_OK, "cannot sign");
-    struct bytes der = writer_bytes(&w), pair, r, s;
+    struct bytes der = writer_bytes(&w), pair, r = {0}, s = {0};
     bool rsa = tpm->ak_public.kind == KEY_RSA;
     write_u16be(out, rsa ? ALG_RSASSA : ALG_ECDSA);
     write_u16be(out, hash_of(tpm));

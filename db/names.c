@@ -1,0 +1,23 @@
+#include "db/store.h"
+
+const char *baseline_state_name(enum baseline_state state) {
+    static const char *const names[] = {
+        [BASELINE_DRAFT] = "draft",           [BASELINE_SUBMITTED] = "submitted",
+        [BASELINE_APPROVED] = "approved",     [BASELINE_ACTIVE] = "active",
+        [BASELINE_DEPRECATED] = "deprecated", [BASELINE_RETIRED] = "retired",
+        [BASELINE_REVOKED] = "revoked",
+    };
+    size_t i = (size_t)state;
+    return i < sizeof names / sizeof names[0] && names[i] != NULL ? names[i] : "unknown";
+}
+
+const char *device_state_name(enum device_state state) {
+    static const char *const names[] = {
+        [DEVICE_ENROLLED] = "enrolled",
+        [DEVICE_PENDING_APPROVAL] = "pending_approval",
+        [DEVICE_QUARANTINED] = "quarantined",
+        [DEVICE_RETIRED] = "retired",
+    };
+    size_t i = (size_t)state;
+    return i < sizeof names / sizeof names[0] && names[i] != NULL ? names[i] : "unknown";
+}

@@ -1,0 +1,179 @@
+/* Registered certificates: operators and proxies. */
+#include "db/sqlite/sqlite.h"
+
+#include <string.h>
+
+static enum status read_operator(struct query *q, struct arena *arena, void *out) {
+    struct operator_row *row = out;
+    (void)arena;
+    column_text(q, row->name, sizeof row->name);
+    column_text(q, row->role, sizeof row->role);
+    column_sha256(q, row->certificate_sha256);
+    row->disabled = column_int(q) != 0;
+    row->created = column_int(q);
+    row->updated = column_int(q);
+    return q->status;
+}
+
+enum status store_operator_get(struct store_reader *reader, struct operator_row *out,
+                               const char *name) {
+    QUERY q = query_of(of_reader(reader), SQL_OPERATOR_GET);
+    bind_text(&q, name);
+    struct operator_row row = {0};
+    enum status status = query_first(&q);
+    if (status == STATUS_OK) {
+        status = read_operator(&q, NULL, &row);
+    }
+    if (status == STATUS_OK) {
+        *out = row;
+    }
+    return status;
+}
+
+enum status store_operator_list(struct store_reader *reader, struct arena *arena,
+                                struct operator_row **out, size_t *num, struct store_page page) {
+    QUERY q = query_of(of_reader(reader), SQL_OPERATOR_LIST);
+    bind_text(&q, page.after);
+    bind_int(&q, page.limit);
+    void *rows = NULL;
+    enum status status = rows_read(&q, arena, &rows, num, sizeof **out, read_operator);
+    if (status == STATUS_OK) {
+        *out = rows;
+    }
+    return status;
+}
+
+static bool is_admin(const struct operator_row *row) {
+    return strcmp(row->role, "admin") == 0 && !row->disabled;
+}
+
+/* CONFLICT when no other operator could undo what is done to this one. */
+static enum status other_admin(struct store_writer *writer, const char *name) {
+    QUERY q = query_of(of_writer(writer), SQL_OPERATOR_OTHER_ADMIN);
+    bind_text(&q, name);
+    enum status status = query_first(&q);
+    return status == STATUS_NOT_FOUND ? STATUS_CONFLICT : status;
+}
+
+static enum status insert_operator(struct store_writer *writer, const struct operator_row *row) {
+    QUERY q = query_of(of_writer(writer), SQL_OPERATOR_INSERT);
+    bind_text(&q, row->name);
+    bind_text(&q, row->role);
+    bind_sha256(&q, row->certificate_sha256);
+    bind_int(&q, row->disabled);
+    bind_int(&q, row->created);
+    bind_int(&q, row->updated);
+    return query_run(&q);
+}
+
+static enum status update_operator(struct store_writer *writer, const struct operator_row *row) {
+    QUERY q = query_of(of_writer(writer), SQL_OPERATOR_UPDATE);
+    bind_text(&q, row->name);
+    bind_text(&q, row->role);
+    bind_sha256(&q, row->certificate_sha256);
+    bind_int(&q, row->disabled);
+    bind_int(&q, row->updated);
+    return query_run_one(&q);
+}
+
+enum status store_operator_put(struct store_writer *writer, const struct operator_row *row,
+                               bool replace) {
+    struct operator_row old;
+    enum status status = store_operator_get(&writer->reader, &old, row->name);
+    if (status == STATUS_NOT_FOUND) {
+        return insert_operator(writer, row);
+    }
+    if (status == STATUS_OK && !replace) {
+        return STATUS_CONFLICT;
+    }
+    if (status == STATUS_OK && is_admin(&old) && !is_admin(row)) {
+        status = other_admin(writer, row->name);
+    }
+    return status == STATUS_OK ? update_operator(writer, row) : status;
+}
+
+enum status store_operator_delete(struct store_writer *writer, const char *name) {
+    struct operator_row old;
+    enum status status = store_operator_get(&writer->reader, &old, name);
+    if (status == STATUS_OK && is_admin(&old)) {
+        status = other_admin(writer, name);
+    }
+    if (status != STATUS_OK) {
+        return status;
+    }
+    QUERY q = query_of(of_writer(writer), SQL_OPERATOR_DELETE);
+    bind_text(&q, name);
+    return query_run_one(&q);
+}
+
+static enum status read_proxy(struct query *q, struct arena *arena, void *out) {
+    struct proxy_row *row = out;
+    (void)arena;
+    column_text(q, row->name, sizeof row->name);
+    column_text(q, row->dialect, sizeof row->dialect);
+    column_sha256(q, row->certificate_sha256);
+    row->disabled = column_int(q) != 0;
+    row->created = column_int(q);
+    row->updated = column_int(q);
+    return q->status;
+}
+
+enum status store_proxy_get(struct store_reader *reader, struct proxy_row *out, const char *name) {
+    QUERY q = query_of(of_reader(reader), SQL_PROXY_GET);
+    bind_text(&q, name);
+    struct proxy_row row = {0};
+    enum status status = query_first(&q);
+    if (status == STATUS_OK) {
+        status = read_proxy(&q, NULL, &row);
+    }
+    if (status == STATUS_OK) {
+        *out = row;
+    }
+    return status;
+}
+
+enum status store_proxy_list(struct store_reader *reader, struct arena *arena,
+                             struct proxy_row **out, size_t *num, struct store_page page) {
+    QUERY q = query_of(of_reader(reader), SQL_PROXY_LIST);
+    bind_text(&q, page.after);
+    bind_int(&q, page.limit);
+    void *rows = NULL;
+    enum status status = rows_read(&q, arena, &rows, num, sizeof **out, read_proxy);
+    if (status == STATUS_OK) {
+        *out = rows;
+    }
+    return status;
+}
+
+static enum status insert_proxy(struct store_writer *writer, const struct proxy_row *row) {
+    QUERY q = query_of(of_writer(writer), SQL_PROXY_INSERT);
+    bind_text(&q, row->name);
+    bind_text(&q, row->dialect);
+    bind_sha256(&q, row->certificate_sha256);
+    bind_int(&q, row->disabled);
+    bind_int(&q, row->created);
+    bind_int(&q, row->updated);
+    return query_run(&q);
+}
+
+static enum status update_proxy(struct store_writer *writer, const struct proxy_row *row) {
+    QUERY q = query_of(of_writer(writer), SQL_PROXY_UPDATE);
+    bind_text(&q, row->name);
+    bind_text(&q, row->dialect);
+    bind_sha256(&q, row->certificate_sha256);
+    bind_int(&q, row->disabled);
+    bind_int(&q, row->updated);
+    return query_run_one(&q);
+}
+
+enum status store_proxy_put(struct store_writer *writer, const struct proxy_row *row,
+                            bool replace) {
+    enum status status = replace ? update_proxy(writer, row) : STATUS_NOT_FOUND;
+    return status == STATUS_NOT_FOUND ? insert_proxy(writer, row) : status;
+}
+
+enum status store_proxy_delete(struct store_writer *writer, const char *name) {
+    QUERY q = query_of(of_writer(writer), SQL_PROXY_DELETE);
+    bind_text(&q, name);
+    return query_run_one(&q);
+}

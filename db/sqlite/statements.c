@@ -1,0 +1,171 @@
+#include "db/sqlite/statements.h"
+
+/* Columns in the order in which the readers of rows take them. */
+#define MODEL_COLUMNS                                                                              \
+    "name, description, pcr_selection, credential_lifetime_s, enrolment, created, updated, "       \
+    "version"
+#define BASELINE_COLUMNS                                                                           \
+    "id, model, label, state, document_sha256, created_by, activated_by, created, updated, "       \
+    "activated, retired, version"
+#define DEVICE_COLUMNS                                                                             \
+    "id, model, state, verdict, tier, appraisal_id, tpm_reset_count, tpm_restart_count, "          \
+    "tpm_clock, enrolled, last_seen, updated, identity_sha256, identity_serial, "                  \
+    "identity_not_after, note"
+#define DEVICE_WITH_KEYS                                                                           \
+    DEVICE_COLUMNS ", ek_public, ak_public, ek_certificate "                                       \
+                   "FROM device JOIN device_key ON device_key.device = device.num "
+#define DEVICE_FILTER                                                                              \
+    " AND (?2 = '' OR model = ?2) AND (?3 = 0 OR state = ?3)"                                      \
+    " AND (?4 < 0 OR verdict = ?4) AND (?5 < 0 OR tier = ?5) ORDER BY id LIMIT ?6"
+#define NOT_THIS_DEVICE " AND device <> coalesce((SELECT num FROM device WHERE id = ?2), 0) LIMIT 1"
+#define APPRAISAL_COLUMNS                                                                          \
+    "id, device_id, model, baseline_id, verdict, tier, failure, created_ms, findings, facts"
+#define CREDENTIAL_COLUMNS                                                                         \
+    "serial, device_id, appraisal_id, sha256, not_before, not_after, revoked, reason"
+#define CREDENTIAL_FILTER                                                                          \
+    " AND (?3 = 0 OR (not_after > ?3 AND revoked = 0)) ORDER BY serial LIMIT ?4"
+#define REGISTERED_COLUMNS "certificate_sha256, disabled, created, updated"
+
+const char *const statements[NUM_STATEMENTS] = {
+    [SQL_BEGIN_READ] = "BEGIN",
+    [SQL_BEGIN] = "BEGIN IMMEDIATE",
+    [SQL_COMMIT] = "COMMIT",
+    [SQL_ROLLBACK] = "ROLLBACK",
+    [SQL_SAVEPOINT] = "SAVEPOINT one",
+    [SQL_RELEASE] = "RELEASE one",
+    [SQL_UNDO] = "ROLLBACK TO one",
+
+    [SQL_MODEL_GET] = "SELECT " MODEL_COLUMNS " FROM model WHERE name = ?",
+    [SQL_MODEL_LIST] = "SELECT " MODEL_COLUMNS " FROM model WHERE name > ? ORDER BY name LIMIT ?",
+    [SQL_MODEL_INSERT] = "INSERT INTO model (" MODEL_COLUMNS ") VALUES (?,?,?,?,?,?,?,1)",
+    [SQL_MODEL_UPDATE] =
+        "UPDATE model SET description = ?3, pcr_selection = ?4, credential_lifetime_s = ?5, "
+        "enrolment = ?6, updated = ?7, version = version + 1 WHERE name = ?1 AND version = ?2",
+    [SQL_MODEL_IN_USE] = "SELECT 1 WHERE EXISTS (SELECT 1 FROM device WHERE model = ?1)"
+                         " OR EXISTS (SELECT 1 FROM baseline WHERE model = ?1 AND state <> 1)",
+    [SQL_MODEL_DELETE_DRAFTS] = "DELETE FROM baseline WHERE model = ? AND state = 1",
+    [SQL_MODEL_DELETE] = "DELETE FROM model WHERE name = ?",
+
+    [SQL_BASELINE_GET] = "SELECT " BASELINE_COLUMNS ", document FROM baseline WHERE id = ?",
+    [SQL_BASELINE_LIST] = "SELECT " BASELINE_COLUMNS ", document FROM baseline"
+                          " WHERE model = ? AND id > ? ORDER BY id LIMIT ?",
+    [SQL_BASELINE_IN_FORCE] = "SELECT " BASELINE_COLUMNS " FROM baseline WHERE state IN (4, 5)"
+                              " ORDER BY activated, id",
+    [SQL_BASELINE_INSERT] = "INSERT INTO baseline (" BASELINE_COLUMNS ", document)"
+                            " VALUES (?,?,?,?,?,?,?,?,?,?,?,1,?)",
+    [SQL_BASELINE_UPDATE] =
+        "UPDATE baseline SET label = ?3, state = ?4, document_sha256 = ?5, created_by = ?6,"
+        " activated_by = ?7, updated = ?8, activated = ?9, retired = ?10, document = ?11,"
+        " version = version + 1 WHERE id = ?1 AND version = ?2",
+    [SQL_BASELINE_STATE] = "SELECT state FROM baseline WHERE id = ?",
+    [SQL_BASELINE_DELETE] = "DELETE FROM baseline WHERE id = ? AND state = 1",
+
+    [SQL_ENROLLMENT_GET] =
+        "SELECT id, device_id, model, address, secret_sha256, ek_public, ak_public,"
+        " ek_certificate, csr_spki, created, expires FROM enrollment WHERE id = ?",
+    [SQL_ENROLLMENT_EXPIRE] = "DELETE FROM enrollment WHERE expires <= ?",
+    [SQL_ENROLLMENT_COUNT] = "SELECT count(*) FROM enrollment",
+    [SQL_ENROLLMENT_COUNT_ADDRESS] = "SELECT count(*) FROM enrollment WHERE address = ?",
+    [SQL_ENROLLMENT_INSERT] =
+        "INSERT INTO enrollment (id, device_id, model, address, secret_sha256, ek_public,"
+        " ak_public, ek_certificate, csr_spki, created, expires) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+    [SQL_ENROLLMENT_DELETE] = "DELETE FROM enrollment WHERE id = ?",
+
+    [SQL_DEVICE_GET] = "SELECT " DEVICE_WITH_KEYS "WHERE id = ?",
+    [SQL_DEVICE_BY_IDENTITY] = "SELECT " DEVICE_WITH_KEYS "WHERE identity_sha256 = ?",
+    /* One filter, four ways in: each walks the index that has the fewest to pass over. */
+    [SQL_DEVICE_LIST] = "SELECT " DEVICE_WITH_KEYS "WHERE id > ?1" DEVICE_FILTER,
+    [SQL_DEVICE_LIST_MODEL] =
+        "SELECT " DEVICE_WITH_KEYS "WHERE model = ?2 AND id > ?1" DEVICE_FILTER,
+    [SQL_DEVICE_LIST_STATE] =
+        "SELECT " DEVICE_WITH_KEYS "WHERE state <> 1 AND state = ?3 AND id > ?1" DEVICE_FILTER,
+    [SQL_DEVICE_LIST_VERDICT] =
+        "SELECT " DEVICE_WITH_KEYS "WHERE verdict <> 1 AND verdict = ?4 AND id > ?1" DEVICE_FILTER,
+    [SQL_DEVICE_EK_KNOWN] =
+        "SELECT 1 FROM device_key WHERE substr(ek_public, -16) = substr(?1, -16)"
+        " AND ek_public = ?1" NOT_THIS_DEVICE,
+    [SQL_DEVICE_AK_KNOWN] =
+        "SELECT 1 FROM device_key WHERE substr(ak_public, -16) = substr(?1, -16)"
+        " AND ak_public = ?1" NOT_THIS_DEVICE,
+    [SQL_DEVICE_INSERT] =
+        "INSERT INTO device (" DEVICE_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [SQL_DEVICE_KEY_INSERT] =
+        "INSERT INTO device_key (ek_public, ak_public, ek_certificate, device)"
+        " VALUES (?,?,?,last_insert_rowid())",
+    [SQL_DEVICE_UPDATE] =
+        "UPDATE device SET model = ?2, state = ?3, verdict = ?4, tier = ?5, appraisal_id = ?6,"
+        " tpm_reset_count = ?7, tpm_restart_count = ?8, tpm_clock = ?9, last_seen = ?11,"
+        " updated = ?12, identity_sha256 = ?13, identity_serial = ?14, identity_not_after = ?15,"
+        " note = ?16 WHERE id = ?1",
+    [SQL_DEVICE_KEY_UPDATE] =
+        "UPDATE device_key SET ek_public = ?2, ak_public = ?3, ek_certificate = ?4"
+        " WHERE device = (SELECT num FROM device WHERE id = ?1)"
+        " AND (ek_public <> ?2 OR ak_public <> ?3 OR ek_certificate <> ?4)",
+    [SQL_DEVICE_STANDING_GET] = "SELECT verdict, tier, tpm_reset_count, tpm_restart_count,"
+                                " tpm_clock FROM device WHERE id = ?",
+    [SQL_DEVICE_STANDING_SET] =
+        "UPDATE device SET appraisal_id = ?2, last_seen = ?3, tpm_reset_count = ?4,"
+        " tpm_restart_count = ?5, tpm_clock = ?6 WHERE id = ?1",
+    [SQL_DEVICE_VERDICT_SET] = "UPDATE device SET verdict = ?2, tier = ?3 WHERE id = ?1",
+    [SQL_DEVICE_TOUCH] = "UPDATE device SET last_seen = ?2 WHERE id = ?1",
+    [SQL_DEVICE_WALK] = "SELECT " DEVICE_COLUMNS " FROM device ORDER BY num",
+    [SQL_DEVICE_COUNTS] =
+        "SELECT model, state, verdict, tier, num,"
+        " (SELECT min(last_seen) FROM device AS d WHERE d.model = c.model AND d.state = c.state"
+        " AND d.verdict = c.verdict AND d.tier = c.tier)"
+        " FROM device_count AS c WHERE num > 0 ORDER BY model, state, verdict, tier",
+
+    [SQL_APPRAISAL_GET] = "SELECT " APPRAISAL_COLUMNS " FROM appraisal WHERE id = ?",
+    [SQL_APPRAISAL_LIST] = "SELECT " APPRAISAL_COLUMNS " FROM appraisal WHERE device_id = ?"
+                           " ORDER BY id DESC LIMIT ?",
+    [SQL_APPRAISAL_LIST_AFTER] = "SELECT " APPRAISAL_COLUMNS " FROM appraisal WHERE device_id = ?"
+                                 " AND id < ? ORDER BY id DESC LIMIT ?",
+    [SQL_APPRAISAL_INSERT] =
+        "INSERT INTO appraisal (" APPRAISAL_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?)",
+    [SQL_APPRAISAL_PRUNE] =
+        "DELETE FROM appraisal WHERE num IN (SELECT num FROM appraisal WHERE device_id = ?1"
+        " AND id <> ?2 ORDER BY id DESC LIMIT -1 OFFSET ?3)",
+
+    [SQL_CREDENTIAL_GET] = "SELECT " CREDENTIAL_COLUMNS " FROM credential WHERE serial = ?",
+    [SQL_CREDENTIAL_LIST] = "SELECT " CREDENTIAL_COLUMNS
+                            " FROM credential WHERE ?2 IS NULL AND serial > ?1" CREDENTIAL_FILTER,
+    [SQL_CREDENTIAL_LIST_DEVICE] =
+        "SELECT " CREDENTIAL_COLUMNS
+        " FROM credential WHERE device_id = ?2 AND serial > ?1" CREDENTIAL_FILTER,
+    [SQL_CREDENTIAL_INSERT] =
+        "INSERT INTO credential (" CREDENTIAL_COLUMNS ") VALUES (?,?,?,?,?,?,?,?)",
+    [SQL_CREDENTIAL_REVOKE] =
+        "UPDATE credential SET revoked = ?2, reason = ?3 WHERE serial = ?1 AND revoked = 0",
+    [SQL_CREDENTIAL_REVOKE_DEVICE] = "UPDATE credential SET revoked = ?2, reason = ?3"
+                                     " WHERE device_id = ?1 AND revoked = 0 AND not_after > ?2",
+    [SQL_CREDENTIAL_PRUNE] = "DELETE FROM credential WHERE serial IN (SELECT serial FROM credential"
+                             " WHERE not_after < ? ORDER BY not_after LIMIT ?)",
+    [SQL_CREDENTIAL_WALK] =
+        "SELECT " CREDENTIAL_COLUMNS " FROM credential NOT INDEXED WHERE not_after > ?",
+
+    [SQL_OPERATOR_GET] = "SELECT name, role, " REGISTERED_COLUMNS " FROM operator WHERE name = ?",
+    [SQL_OPERATOR_LIST] = "SELECT name, role, " REGISTERED_COLUMNS
+                          " FROM operator WHERE name > ? ORDER BY name LIMIT ?",
+    [SQL_OPERATOR_INSERT] =
+        "INSERT INTO operator (name, role, " REGISTERED_COLUMNS ") VALUES (?,?,?,?,?,?)",
+    [SQL_OPERATOR_UPDATE] = "UPDATE operator SET role = ?2, certificate_sha256 = ?3, disabled = ?4,"
+                            " updated = ?5 WHERE name = ?1",
+    [SQL_OPERATOR_DELETE] = "DELETE FROM operator WHERE name = ?",
+    [SQL_OPERATOR_OTHER_ADMIN] =
+        "SELECT 1 FROM operator WHERE role = 'admin' AND disabled = 0 AND name <> ? LIMIT 1",
+
+    [SQL_PROXY_GET] = "SELECT name, dialect, " REGISTERED_COLUMNS " FROM proxy WHERE name = ?",
+    [SQL_PROXY_LIST] = "SELECT name, dialect, " REGISTERED_COLUMNS
+                       " FROM proxy WHERE name > ? ORDER BY name LIMIT ?",
+    [SQL_PROXY_INSERT] =
+        "INSERT INTO proxy (name, dialect, " REGISTERED_COLUMNS ") VALUES (?,?,?,?,?,?)",
+    [SQL_PROXY_UPDATE] = "UPDATE proxy SET dialect = ?2, certificate_sha256 = ?3, disabled = ?4,"
+                         " updated = ?5 WHERE name = ?1",
+    [SQL_PROXY_DELETE] = "DELETE FROM proxy WHERE name = ?",
+
+    [SQL_AUDIT_APPEND] =
+        "INSERT INTO audit (seq, time_ms, actor, action, object, before, after, request_id)"
+        " VALUES ((SELECT coalesce(max(seq), 0) + 1 FROM audit),?,?,?,?,?,?,?)",
+    [SQL_AUDIT_LIST] = "SELECT seq, time_ms, actor, action, object, before, after, request_id"
+                       " FROM audit WHERE seq > ? ORDER BY seq LIMIT ?",
+};
