@@ -66,13 +66,8 @@ static enum status read_all(int fd, uint8_t **out, size_t *out_len, size_t max_l
     return STATUS_MEMORY;
 }
 
-enum status file_read(uint8_t **out, size_t *out_len, const char *path, size_t max_len,
-                      struct detail *detail) {
-    bool standard_input = strcmp(path, "-") == 0;
-    int fd = standard_input ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return fail(detail, "open", path);
-    }
+static enum status read_open(int fd, uint8_t **out, size_t *out_len, const char *path,
+                             size_t max_len, struct detail *detail) {
     enum status status = read_all(fd, out, out_len, max_len);
     if (status == STATUS_INTERNAL) {
         status = fail(detail, "read", path);
@@ -81,9 +76,55 @@ enum status file_read(uint8_t **out, size_t *out_len, const char *path, size_t m
     } else if (status == STATUS_MEMORY) {
         detail_set(detail, "no memory to read %s", path);
     }
+    return status;
+}
+
+enum status file_read(uint8_t **out, size_t *out_len, const char *path, size_t max_len,
+                      struct detail *detail) {
+    bool standard_input = strcmp(path, "-") == 0;
+    int fd = standard_input ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return fail(detail, "open", path);
+    }
+    enum status status = read_open(fd, out, out_len, path, max_len, detail);
     if (!standard_input) {
         (void)close(fd);
     }
+    return status;
+}
+
+/* Of the open file, so that what is checked is what is read. */
+static enum status check_private(int fd, const char *path, struct detail *detail) {
+    struct stat st;
+    if (fstat(fd, &st) != 0) {
+        return fail(detail, "examine", path);
+    }
+    if (!S_ISREG(st.st_mode)) {
+        return status_fail(detail, STATUS_DENIED, "%s is not a regular file", path);
+    }
+    if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+        return status_fail(detail, STATUS_DENIED,
+                           "%s is open to its group or others (mode %04o): chmod 600 it", path,
+                           (unsigned)(st.st_mode & 07777));
+    }
+    if (st.st_uid != geteuid() && st.st_uid != 0) {
+        return status_fail(detail, STATUS_DENIED, "%s belongs to user %u", path,
+                           (unsigned)st.st_uid);
+    }
+    return STATUS_OK;
+}
+
+enum status file_read_private(uint8_t **out, size_t *out_len, const char *path, size_t max_len,
+                              struct detail *detail) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not hold us up */
+    if (fd < 0) {
+        return fail(detail, "open", path);
+    }
+    enum status status = check_private(fd, path, detail);
+    if (status == STATUS_OK) {
+        status = read_open(fd, out, out_len, path, max_len, detail);
+    }
+    (void)close(fd);
     return status;
 }
 

@@ -16,7 +16,9 @@ struct signer_options {
 };
 
 /* Reads the keys in the child after the fork, so that they never are in the parent. Fails when a
- * key is unreadable, readable by others, or does not match its certificate. */
+ * key is unreadable, open to others, or does not match its certificate, when a certificate is no
+ * authority's or has expired, and when both authorities are one. Blocks until the child is
+ * ready. */
 MUST_USE enum status signer_start(struct signer **out, const struct signer_options *options,
                                   struct detail *detail);
 
@@ -36,15 +38,18 @@ struct sign_job {
     uint8_t sha256[32]; /* of der */
 };
 
-/* Signs up to SIGNER_BATCH_MAX jobs in one exchange of messages. OK: each job has its own status.
- * INTERNAL: the signer is gone (the gateway then stops). One caller at a time: the committer. */
+/* Signs up to SIGNER_BATCH_MAX jobs in one exchange of messages. OK: each job has its own
+ * status, and the detail names the first that was refused. INTERNAL: the signer is gone, now and
+ * for every later call (the gateway then stops); LIMIT: no jobs, or too many. One caller at a
+ * time: the committer. */
 MUST_USE enum status signer_sign(struct signer *signer, struct sign_job *const *jobs, size_t num,
                                  struct detail *detail);
 
-/* DER of the authorities' certificates, read by the parent; valid as long as the signer. */
+/* DER of the authority's certificate that the child signs with; valid as long as the signer.
+ * Empty for other profiles. */
 struct bytes signer_authority(const struct signer *signer, enum profile profile);
 int signer_pid(const struct signer *signer);
-/* Closes the channel, waits for the child. NULL is allowed. */
+/* Closes the channel, ends the child and waits for it. NULL is allowed. */
 void signer_free(struct signer *signer);
 
 #endif

@@ -1,0 +1,173 @@
+#include "server/credential/signer_wire.h"
+
+#include "server/base/clock.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { LENGTH_LEN = 4 };
+enum { ANSWER_OK = 0, ANSWER_INVALID = 1, ANSWER_INTERNAL = 2 };
+
+void signer_frame_open(struct writer *w, enum signer_frame type) {
+    write_u32be(w, 0);
+    write_u8(w, SIGNER_VERSION);
+    write_u8(w, (uint8_t)type);
+}
+
+enum status signer_frame_close(struct writer *w) {
+    if (w->overflow || w->len < SIGNER_HEAD_LEN) {
+        return STATUS_LIMIT;
+    }
+    struct writer head = writer_of(w->data, LENGTH_LEN);
+    write_u32be(&head, (uint32_t)(w->len - LENGTH_LEN));
+    return STATUS_OK;
+}
+
+enum status signer_frame_send(int fd, struct bytes frame) {
+    while (frame.len > 0) {
+        struct bytes sent;
+        ssize_t n = sendto(fd, frame.data, frame.len, MSG_NOSIGNAL, NULL, 0);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0 || bytes_take(&frame, (size_t)n, &sent) != STATUS_OK) {
+            return STATUS_INTERNAL;
+        }
+    }
+    return STATUS_OK;
+}
+
+/* Waits until `fd` can be read, at most until `deadline_ms` (negative: for ever, and without a
+ * call). */
+static enum status wait_readable(int fd, int64_t deadline_ms) {
+    while (deadline_ms >= 0) {
+        struct pollfd one = {.fd = fd, .events = POLLIN};
+        int64_t left = deadline_ms - clock_monotonic_ms();
+        if (left <= 0) {
+            return STATUS_EXPIRED;
+        }
+        int ready = poll(&one, 1, (int)left);
+        if (ready > 0) {
+            break;
+        }
+        if (ready < 0 && errno != EINTR) {
+            return STATUS_INTERNAL;
+        }
+    }
+    return STATUS_OK;
+}
+
+/* Exactly len bytes. END when there is not one. */
+static enum status read_exactly(int fd, uint8_t *out, size_t len, int64_t deadline_ms) {
+    for (size_t have = 0; have < len;) {
+        enum status status = wait_readable(fd, deadline_ms);
+        if (status != STATUS_OK) {
+            return status;
+        }
+        ssize_t n = read(fd, out + have, len - have);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            return n == 0 && have == 0 ? STATUS_END : STATUS_INTERNAL;
+        }
+        have += (size_t)n;
+    }
+    return STATUS_OK;
+}
+
+enum status signer_frame_receive(int fd, enum signer_frame type, uint8_t *buffer, size_t cap,
+                                 int timeout_ms, struct bytes *body) {
+    int64_t deadline_ms = timeout_ms < 0 ? -1 : clock_monotonic_ms() + timeout_ms;
+    uint8_t head_bytes[SIGNER_HEAD_LEN], version, got;
+    uint32_t len;
+    enum status status = read_exactly(fd, head_bytes, sizeof head_bytes, deadline_ms);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    struct bytes head = bytes_of(head_bytes, sizeof head_bytes);
+    if (bytes_u32be(&head, &len) != STATUS_OK || bytes_u8(&head, &version) != STATUS_OK ||
+        bytes_u8(&head, &got) != STATUS_OK || version != SIGNER_VERSION || got != (uint8_t)type ||
+        len < SIGNER_HEAD_LEN - LENGTH_LEN || len > cap) {
+        return STATUS_MALFORMED;
+    }
+    size_t body_len = len - (SIGNER_HEAD_LEN - LENGTH_LEN);
+    status = read_exactly(fd, buffer, body_len, deadline_ms);
+    if (status != STATUS_OK) {
+        return status == STATUS_END ? STATUS_INTERNAL : status;
+    }
+    *body = bytes_of(buffer, body_len);
+    return STATUS_OK;
+}
+
+static void write_prefixed(struct writer *w, struct bytes in) {
+    write_u16be(w, (uint16_t)in.len);
+    write_bytes(w, in);
+}
+
+void signer_job_write(struct writer *w, const struct sign_job *job) {
+    write_u8(w, (uint8_t)job->profile);
+    write_bytes(w, bytes_of(job->device_id, sizeof job->device_id - 1));
+    write_u64be(w, (uint64_t)job->not_before);
+    write_u64be(w, (uint64_t)job->not_after);
+    write_bytes(w, bytes_of(job->serial, sizeof job->serial));
+    write_prefixed(w, bytes_of(job->spki, job->spki_len));
+}
+
+enum status signer_job_read(struct bytes *body, struct sign_job *job) {
+    struct bytes rest = *body, id, serial, spki;
+    uint64_t not_before, not_after;
+    uint8_t profile;
+    if (bytes_u8(&rest, &profile) != STATUS_OK ||
+        bytes_take(&rest, sizeof job->device_id - 1, &id) != STATUS_OK ||
+        bytes_u64be(&rest, &not_before) != STATUS_OK ||
+        bytes_u64be(&rest, &not_after) != STATUS_OK ||
+        bytes_take(&rest, sizeof job->serial, &serial) != STATUS_OK ||
+        bytes_u16be_prefixed(&rest, &spki) != STATUS_OK) {
+        return STATUS_TRUNCATED;
+    }
+    if (spki.len > sizeof job->spki) {
+        return STATUS_LIMIT;
+    }
+    job->profile = (enum profile)profile;
+    memcpy(job->device_id, id.data, id.len);
+    job->device_id[id.len] = '\0';
+    job->not_before = (int64_t)not_before;
+    job->not_after = (int64_t)not_after;
+    memcpy(job->serial, serial.data, serial.len);
+    memcpy(job->spki, spki.data, spki.len);
+    job->spki_len = spki.len;
+    *body = rest;
+    return STATUS_OK;
+}
+
+void signer_answer_write(struct writer *w, enum status status, struct bytes der, const char *text) {
+    if (status == STATUS_OK) {
+        write_u8(w, ANSWER_OK);
+        write_prefixed(w, der);
+        return;
+    }
+    write_u8(w, status == STATUS_INVALID ? ANSWER_INVALID : ANSWER_INTERNAL);
+    write_prefixed(w, bytes_of(text, strnlen(text, SIGNER_TEXT_MAX)));
+}
+
+enum status signer_answer_read(struct bytes *body, enum status *status, struct bytes *content) {
+    struct bytes rest = *body, found;
+    uint8_t code;
+    if (bytes_u8(&rest, &code) != STATUS_OK || bytes_u16be_prefixed(&rest, &found) != STATUS_OK) {
+        return STATUS_TRUNCATED;
+    }
+    if (code > ANSWER_INTERNAL ||
+        found.len > (code == ANSWER_OK ? CERTIFICATE_DER_MAX : SIGNER_TEXT_MAX)) {
+        return STATUS_MALFORMED;
+    }
+    *status = code == ANSWER_OK        ? STATUS_OK
+              : code == ANSWER_INVALID ? STATUS_INVALID
+                                       : STATUS_INTERNAL;
+    *content = found;
+    *body = rest;
+    return STATUS_OK;
+}

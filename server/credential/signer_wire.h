@@ -1,0 +1,46 @@
+/* What parent and child of the signer say to each other: frames on a stream socket, big-endian.
+ *
+ *   frame    u32 length of what follows, u8 version, u8 type, body
+ *   hello    u8 status, u16+text, u16+DER of the identity authority, u16+DER of the other
+ *   request  u16 number of jobs, each: u8 profile, 32 bytes device id, u64 not before,
+ *            u64 not after, 16 bytes serial, u16+SPKI
+ *   reply    u16 number, the same, each: u8 status, u16+DER when OK, u16+text otherwise
+ *
+ * Every length has a cap, a body ends where its last field does. Internal to server/credential. */
+#ifndef GATEHOUSE_CREDENTIAL_SIGNER_WIRE_H
+#define GATEHOUSE_CREDENTIAL_SIGNER_WIRE_H
+
+#include "server/credential/signer.h"
+
+enum { SIGNER_VERSION = 1, SIGNER_HEAD_LEN = 6, SIGNER_TEXT_MAX = DETAIL_SIZE - 1 };
+enum {
+    SIGNER_REQUEST_MAX =
+        SIGNER_HEAD_LEN + 2 +
+        SIGNER_BATCH_MAX * (1 + 32 + 8 + 8 + PROFILE_SERIAL_LEN + 2 + KEY_SPKI_MAX),
+    SIGNER_REPLY_MAX = SIGNER_HEAD_LEN + 2 + SIGNER_BATCH_MAX * (1 + 2 + CERTIFICATE_DER_MAX),
+    SIGNER_HELLO_MAX = SIGNER_HEAD_LEN + 1 + 2 + SIGNER_TEXT_MAX + 2 * (2 + CERTIFICATE_DER_MAX)
+};
+enum signer_frame { SIGNER_HELLO = 1, SIGNER_REQUEST = 2, SIGNER_REPLY = 3 };
+
+/* Starts a frame in an empty writer, and fills in its length at the end. LIMIT when it
+ * overflowed. */
+void signer_frame_open(struct writer *w, enum signer_frame type);
+MUST_USE enum status signer_frame_close(struct writer *w);
+
+/* Writes the whole frame. INTERNAL when the other side is gone. Raises no SIGPIPE. */
+MUST_USE enum status signer_frame_send(int fd, struct bytes frame);
+/* Reads one frame of this type into buffer[0..cap); `body` is its body. timeout_ms is for the
+ * whole of it; -1 waits for ever. END: closed before its first byte; MALFORMED: another version,
+ * type or length; EXPIRED; INTERNAL: closed or failed in the middle. */
+MUST_USE enum status signer_frame_receive(int fd, enum signer_frame type, uint8_t *buffer,
+                                          size_t cap, int timeout_ms, struct bytes *body);
+
+/* One job of a request. TRUNCATED, or LIMIT for an SPKI over KEY_SPKI_MAX. */
+void signer_job_write(struct writer *w, const struct sign_job *job);
+MUST_USE enum status signer_job_read(struct bytes *body, struct sign_job *job);
+/* Its answer. The status is OK, INVALID or INTERNAL. */
+void signer_answer_write(struct writer *w, enum status status, struct bytes der, const char *text);
+MUST_USE enum status signer_answer_read(struct bytes *body, enum status *status,
+                                        struct bytes *content);
+
+#endif
