@@ -58,10 +58,17 @@ struct config {
 
 const char *config_plane_name(enum config_plane plane); /* "enrol" */
 
-/* Reads `path`, applies the overrides of `environment` ("NAME=value", NULL ends; NULL: none),
- * checks everything. Relative file names are taken from the file's folder. On failure *out is
- * untouched and the detail is "FILE:LINE: section.key: what is wrong"; of several mistakes all are
- * appended to `all`, one a line, when it is not NULL. MALFORMED, NOT_FOUND, MEMORY. */
+/* Checks `text` as if it stood in the file `path`, with the overrides of `environment`
+ * ("NAME=value", NULL ends; NULL: none). Relative file names are taken from the file's folder. An
+ * override is named GATEHOUSE_SECTION_KEY; one that names no setting is a mistake, but what
+ * Kubernetes sets for a service of our name (..._SERVICE_HOST, ..._PORT) is left alone. On failure
+ * *out is untouched and the detail is the first mistake, "FILE:LINE: section.key: what is wrong" or
+ * "VARIABLE: section.key: what is wrong"; all of them are appended to `all`, one a line, when it is
+ * not NULL. MALFORMED, MEMORY. */
+MUST_USE enum status config_parse(struct config **out, const char *path, struct bytes text,
+                                  char *const *environment, struct writer *all,
+                                  struct detail *detail);
+/* The same with what `path` holds. Also NOT_FOUND, DENIED, LIMIT, INTERNAL. */
 MUST_USE enum status config_load(struct config **out, const char *path, char *const *environment,
                                  struct writer *all, struct detail *detail);
 void config_free(struct config *config); /* NULL is allowed */

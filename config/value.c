@@ -1,0 +1,215 @@
+#include "config/value.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+enum { SHOWN = 60 }; /* bytes of a wrong value that a message repeats */
+
+/* Reads digits off the front of *text; false when there are none, or more than 15. */
+static bool take_number(int64_t *out, const char **text) {
+    int64_t value = 0;
+    size_t num = strspn(*text, "0123456789");
+    if (num == 0 || num > 15) {
+        return false;
+    }
+    for (size_t i = 0; i < num; i++) {
+        value = value * 10 + ((*text)[i] - '0');
+    }
+    *text += num;
+    *out = value;
+    return true;
+}
+
+static const char *skip_space(const char *text) {
+    return text + strspn(text, " \t");
+}
+
+enum status value_count(int64_t *out, const char *text, struct detail *detail) {
+    const char *rest = text;
+    int64_t value;
+    if (!take_number(&value, &rest) || *rest != '\0') {
+        return status_fail(detail, STATUS_MALFORMED, "\"%.*s\" is not a whole number", SHOWN, text);
+    }
+    *out = value;
+    return STATUS_OK;
+}
+
+struct unit {
+    const char *name;
+    int64_t factor;
+};
+
+/* The factor of what follows a number; 0 when it is no unit. */
+static int64_t factor_of(const char *name, const struct unit *units) {
+    name = skip_space(name);
+    for (; units->name != NULL; units++) {
+        if (strcmp(units->name, name) == 0) {
+            return units->factor;
+        }
+    }
+    return 0;
+}
+
+enum status value_size(int64_t *out, const char *text, struct detail *detail) {
+    static const struct unit units[] = {{"", 1},
+                                        {"KiB", 1024},
+                                        {"MiB", (int64_t)1024 * 1024},
+                                        {"GiB", (int64_t)1024 * 1024 * 1024},
+                                        {NULL, 0}};
+    const char *rest = text;
+    int64_t value, factor;
+    if (!take_number(&value, &rest) || (factor = factor_of(rest, units)) == 0 ||
+        __builtin_mul_overflow(value, factor, &value)) {
+        return status_fail(detail, STATUS_MALFORMED,
+                           "\"%.*s\" is not a size such as 65536, 64 KiB or 4 MiB", SHOWN, text);
+    }
+    *out = value;
+    return STATUS_OK;
+}
+
+enum status value_duration(int64_t *out_ms, const char *text, struct detail *detail) {
+    static const struct unit units[] = {{"", 1000},     {"ms", 1},       {"s", 1000}, {"m", 60000},
+                                        {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
+    const char *rest = text;
+    int64_t whole, thousandths = 0, factor, ms = 0;
+    bool good = take_number(&whole, &rest);
+    if (good && *rest == '.') {
+        const char *fraction = ++rest;
+        good = take_number(&thousandths, &rest) && rest - fraction <= 3;
+        for (ptrdiff_t i = rest - fraction; good && i < 3; i++) {
+            thousandths *= 10;
+        }
+    }
+    good = good && (factor = factor_of(rest, units)) != 0 &&
+           !__builtin_mul_overflow(whole, factor, &ms) && thousandths * factor % 1000 == 0 &&
+           !__builtin_add_overflow(ms, thousandths * factor / 1000, &ms);
+    if (!good) {
+        return status_fail(detail, STATUS_MALFORMED,
+                           "\"%.*s\" is not a time such as 10, 0.5, 250 ms, 5 m, 24 h or 365 d",
+                           SHOWN, text);
+    }
+    *out_ms = ms;
+    return STATUS_OK;
+}
+
+enum status value_mode(int64_t *out, const char *text, struct detail *detail) {
+    size_t len = strlen(text);
+    int64_t value = 0;
+    for (size_t i = 0; i < len && i < 4; i++) {
+        value = value << 3 | (text[i] & 7);
+    }
+    if (len < 3 || len > 4 || strspn(text, "01234567") != len || value > 0777) {
+        return status_fail(detail, STATUS_MALFORMED, "\"%.*s\" is not a mode such as 0660", SHOWN,
+                           text);
+    }
+    *out = value;
+    return STATUS_OK;
+}
+
+enum status value_yes_no(int64_t *out, const char *text, struct detail *detail) {
+    bool yes = strcmp(text, "yes") == 0;
+    if (!yes && strcmp(text, "no") != 0) {
+        return status_fail(detail, STATUS_MALFORMED, "\"%.*s\" is neither yes nor no", SHOWN, text);
+    }
+    *out = yes;
+    return STATUS_OK;
+}
+
+enum status value_word(int64_t *out, const char *text, const char *const *words,
+                       struct detail *detail) {
+    char list[128];
+    struct writer known = writer_of(list, sizeof list - 1);
+    for (int64_t i = 0; words[i] != NULL; i++) {
+        if (strcmp(words[i], text) == 0) {
+            *out = i;
+            return STATUS_OK;
+        }
+        write_bytes(&known, bytes_of_text(i == 0 ? "" : ", "));
+        write_bytes(&known, bytes_of_text(words[i]));
+    }
+    list[known.len] = '\0';
+    return status_fail(detail, STATUS_MALFORMED, "\"%.*s\" is none of: %s", SHOWN, text, list);
+}
+
+enum status value_trust_domain(const char *text, struct detail *detail) {
+    size_t len = strlen(text);
+    if (len > TRUST_DOMAIN_MAX) {
+        return status_fail(detail, STATUS_MALFORMED, "%zu bytes are too long for a trust domain",
+                           len);
+    }
+    if (len == 0 || strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789.-_") != len) {
+        return status_fail(detail, STATUS_MALFORMED,
+                           "\"%.*s\" is not a trust domain: lower-case letters, digits, dots, "
+                           "dashes and underscores",
+                           SHOWN, text);
+    }
+    return STATUS_OK;
+}
+
+/* Splits "HOST:PORT" or "[HOST]:PORT"; *host_len bytes from *host. */
+static const char *split_port(const char *text, const char **host, size_t *host_len) {
+    if (text[0] == '[') {
+        const char *end = strchr(text, ']');
+        *host = text + 1;
+        *host_len = end == NULL ? 0 : (size_t)(end - *host);
+        return end != NULL && end[1] == ':' ? end + 2 : NULL;
+    }
+    const char *colon = strchr(text, ':');
+    *host = text;
+    *host_len = colon == NULL ? 0 : (size_t)(colon - text);
+    return colon == NULL ? NULL : colon + 1;
+}
+
+static enum status parse_ip(struct address *out, const char *text) {
+    const char *host;
+    size_t host_len;
+    const char *port_text = split_port(text, &host, &host_len);
+    char copy[INET6_ADDRSTRLEN];
+    int64_t port;
+    if (port_text == NULL || host_len == 0 || host_len >= sizeof copy || strlen(port_text) > 5 ||
+        value_count(&port, port_text, NULL) != STATUS_OK || port > UINT16_MAX) {
+        return STATUS_MALFORMED;
+    }
+    memcpy(copy, host, host_len);
+    copy[host_len] = '\0';
+    struct address address = {.family = text[0] == '[' ? ADDRESS_IPV6 : ADDRESS_IPV4,
+                              .port = (uint16_t)port};
+    if (inet_pton(text[0] == '[' ? AF_INET6 : AF_INET, copy, address.ip) != 1) {
+        return STATUS_MALFORMED;
+    }
+    *out = address;
+    return STATUS_OK;
+}
+
+enum status value_address(struct address *out, const char *text, struct detail *detail) {
+    static const char prefix[] = "unix:";
+    if (strncmp(text, prefix, sizeof prefix - 1) == 0) {
+        const char *path = text + sizeof prefix - 1;
+        if (path[0] == '\0' || strlen(path) > ADDRESS_UNIX_MAX) {
+            return status_fail(detail, STATUS_MALFORMED,
+                               "the path of a Unix socket has 1 to %d bytes, not %zu",
+                               ADDRESS_UNIX_MAX, strlen(path));
+        }
+        *out = (struct address){.family = ADDRESS_UNIX, .path = path};
+        return STATUS_OK;
+    }
+    if (parse_ip(out, text) != STATUS_OK) {
+        return status_fail(detail, STATUS_MALFORMED,
+                           "\"%.*s\" is not an address such as 192.0.2.1:8443, [2001:db8::1]:8443 "
+                           "or unix:/run/gatehouse/proxy.sock",
+                           SHOWN, text);
+    }
+    return STATUS_OK;
+}
+
+bool address_overlaps(const struct address *a, const struct address *b) {
+    if (a->family == ADDRESS_UNIX || b->family == ADDRESS_UNIX) {
+        return a->family == b->family && strcmp(a->path, b->path) == 0;
+    }
+    if (a->port != b->port || a->port == 0) {
+        return false;
+    }
+    bool any =
+        bytes_all(bytes_of(a->ip, sizeof a->ip), 0) || bytes_all(bytes_of(b->ip, sizeof b->ip), 0);
+    return any || (a->family == b->family && memcmp(a->ip, b->ip, sizeof a->ip) == 0);
+}
