@@ -1,7 +1,8 @@
 /* The fleet table: what decisions are made from. In memory, read without locks by any registered
  * thread (liburcu), written by the committer's thread only. Keys: device id, SHA-256 of the access
  * credential, its serial. A lease that has run out denies by itself. A million devices with a
- * credential each take under 400 MB. */
+ * credential each take about 250 MB. A device, once known, stays; what has expired is forgotten an
+ * hour later, or when the device has had two newer credentials. */
 #ifndef GATEHOUSE_FLEET_TABLE_H
 #define GATEHOUSE_FLEET_TABLE_H
 
@@ -11,25 +12,27 @@
 struct fleet_table;
 
 MUST_USE enum status fleet_table_new(struct fleet_table **out);
-void fleet_table_free(struct fleet_table *table);
+void fleet_table_free(struct fleet_table *table); /* by a registered thread; NULL is allowed */
 /* Every thread that reads or writes registers once, and unregisters before it ends. */
 void fleet_thread_enter(void);
 void fleet_thread_leave(void);
 
-enum { DECISION_MAX_SERIALS = 8 };
-enum decision_reason { /* names are stable: decision_reason_name */
-                       REASON_TRUSTED,
-                       REASON_UNKNOWN_DEVICE,
-                       REASON_UNKNOWN_CREDENTIAL,
-                       REASON_NO_CREDENTIAL,
-                       REASON_NOT_APPRAISED,
-                       REASON_UNTRUSTED,
-                       REASON_LEASE_EXPIRED,
-                       REASON_NOT_YET_VALID,
-                       REASON_CREDENTIAL_REVOKED,
-                       REASON_QUARANTINED,
-                       REASON_RETIRED,
-                       REASON_PENDING_APPROVAL
+enum { DECISION_MAX_SERIALS = 8, FLEET_REMEMBERS_S = 3600 };
+/* The first that holds, in this order: what is unknown; the state; the latest verdict; then the
+ * credential that was asked for, or else the newest one of the device. Names are stable. */
+enum decision_reason {
+    REASON_TRUSTED,
+    REASON_UNKNOWN_DEVICE,
+    REASON_UNKNOWN_CREDENTIAL, /* never issued, or forgotten since it expired */
+    REASON_NO_CREDENTIAL,      /* trusted, and never had one */
+    REASON_NOT_APPRAISED,      /* no verdict yet */
+    REASON_UNTRUSTED,
+    REASON_LEASE_EXPIRED,
+    REASON_NOT_YET_VALID, /* begins in the future */
+    REASON_CREDENTIAL_REVOKED,
+    REASON_QUARANTINED,
+    REASON_RETIRED,
+    REASON_PENDING_APPROVAL
 };
 const char *
 decision_reason_name(enum decision_reason reason); /* "trusted", "unknown_device", ... */
@@ -39,7 +42,7 @@ struct decision { /* a copy: nothing borrowed */
     enum decision_reason reason;
     char device_id[STORE_ID], model[STORE_NAME]; /* "" when unknown */
     enum tier tier;
-    int64_t lease_expires;                           /* unix seconds; 0: no lease */
+    int64_t lease_expires; /* unix seconds; when expired: the end; 0: no lease, or not known */
     char serial[DECISION_MAX_SERIALS][STORE_SERIAL]; /* credentials valid now, newest first; of the
                                                         asked one only, when asked by credential */
     size_t num_serials;
@@ -54,21 +57,25 @@ void fleet_decide_certificate(const struct fleet_table *table, struct decision *
 void fleet_decide_serial(const struct fleet_table *table, struct decision *out, const char *serial,
                          int64_t now);
 
-/* The writer's verbs (committer's thread, or single-threaded start). Visible to every reader when
- * they return. */
+/* The writer's verbs (committer's thread, or single-threaded start; registered). Visible to every
+ * reader when they return. What denies needs no memory and cannot fail; what cannot be an id or a
+ * serial changes nothing. */
+/* MALFORMED: no id. LIMIT: more than 65535 models ever. MEMORY. */
 MUST_USE enum status fleet_put_device(struct fleet_table *table, const char *device_id,
                                       const char *model, enum device_state state,
                                       enum verdict verdict, enum tier tier);
+/* NOT_FOUND: the device is not in the table. CONFLICT: the serial is, and stays as it was.
+ * MALFORMED: no serial. MEMORY. */
 MUST_USE enum status fleet_put_credential(struct fleet_table *table,
                                           const struct credential_row *row);
-void fleet_deny_device(struct fleet_table *table,
-                       const char *device_id); /* verdict untrusted, all its credentials revoked: in
-                                                  place, needs no memory */
-void fleet_revoke_credential(struct fleet_table *table, const char *serial); /* in place */
-void fleet_prune(
-    struct fleet_table *table, int64_t now,
-    unsigned limit); /* drops credentials expired for more than a day... by an incremental walk */
-/* Rebuilds from the store; at start. */
+/* Its verdict becomes untrusted, all its credentials are revoked. */
+void fleet_deny_device(struct fleet_table *table, const char *device_id);
+void fleet_revoke_credential(struct fleet_table *table, const char *serial);
+/* Drops credentials that expired over FLEET_REMEMBERS_S ago. Looks at `limit` devices, and goes on
+ * from there the next time. */
+void fleet_prune(struct fleet_table *table, int64_t now, unsigned limit);
+/* Fills an empty table from the store; at start. STORAGE, MEMORY, LIMIT: then it is good for
+ * nothing. */
 MUST_USE enum status fleet_table_load(struct fleet_table *table, struct store_reader *reader,
                                       int64_t now, struct detail *detail);
 struct fleet_size {

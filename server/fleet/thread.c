@@ -1,0 +1,10 @@
+#include "server/fleet/rcu.h"
+#include "server/fleet/table.h"
+
+void fleet_thread_enter(void) {
+    urcu_memb_register_thread();
+}
+
+void fleet_thread_leave(void) {
+    urcu_memb_unregister_thread();
+}
