@@ -28,11 +28,12 @@ struct fact_bank {
 enum { FACTS_MAX_EVENTS = 8192 };
 
 struct fact_event {
-    uint32_t index;                     /* 0-based position in the log */
-    uint32_t pcr, type;                 /* type is a claim: no digest covers it */
-    enum vouching digest_vouched;       /* REPLAYED, or CLAIMED when its PCR is not quoted */
+    uint32_t index;     /* 0-based position in the log */
+    uint32_t pcr, type; /* type is a claim: no digest covers it */
+    enum vouching
+        digest_vouched; /* REPLAYED; or CLAIMED: it extends nothing, or its PCR is not quoted */
     enum vouching data_vouched;         /* BOUND, or CLAIMED */
-    struct bytes digest[PCR_MAX_BANKS]; /* parallel to facts.bank */
+    struct bytes digest[PCR_MAX_BANKS]; /* parallel to facts.bank; empty where nothing vouches */
     struct bytes data;
 };
 
