@@ -98,6 +98,25 @@ static bool take_route(struct request *r) {
     return true;
 }
 
+/* Where no field is required the body may be left out, and with it its type. */
+static bool body_is_optional(const struct route *route) {
+    for (size_t i = 0; route->body != NULL && i < route->body->num; i++) {
+        if (route->body->field[i].required) {
+            return false;
+        }
+    }
+    return route->body != NULL;
+}
+
+static bool takes_type(struct request *r) {
+    size_t count = 0;
+    const char *type = r->x->request_header(r->x, "Content-Type", &count);
+    if (type == NULL && body_is_optional(r->route)) {
+        return true;
+    }
+    return count == 1 && is_json(type);
+}
+
 /* What can be known before the body is read. */
 static bool admit_request(struct request *r) {
     struct http_exchange *x = r->x;
@@ -109,13 +128,9 @@ static bool admit_request(struct request *r) {
     if (!take_route(r)) {
         return false;
     }
-    if (r->route->body_rule != BODY_NONE) {
-        size_t count = 0;
-        const char *type = x->request_header(x, "Content-Type", &count);
-        if (count != 1 || !is_json(type)) {
-            (void)problem(x, PROBLEM_UNSUPPORTED_MEDIA_TYPE);
-            return false;
-        }
+    if (r->route->body_rule != BODY_NONE && !takes_type(r)) {
+        (void)problem(x, PROBLEM_UNSUPPORTED_MEDIA_TYPE);
+        return false;
     }
     if (x->query[0] != '\0' || r->route->query != NULL) {
         r->query = shape_read_query(x, r->route->query);
@@ -141,6 +156,24 @@ static void admit(void *context, struct http_exchange *x) {
     (void)admit_request(r);
 }
 
+static bool read_body(struct request *r) {
+    struct http_exchange *x = r->x;
+    const struct shape *shape = r->route->body;
+    if (x->body.len > 0 || !body_is_optional(r->route)) {
+        if (x->request_header(x, "Content-Type", NULL) == NULL) {
+            (void)problem(x, PROBLEM_UNSUPPORTED_MEDIA_TYPE);
+            return false;
+        }
+        r->body = shape_read_body(x, shape);
+        return r->body != NULL;
+    }
+    r->body = arena_alloc(x->arena, shape->size);
+    if (r->body == NULL) {
+        (void)problem(x, PROBLEM_INTERNAL);
+    }
+    return r->body != NULL;
+}
+
 static enum http_next handle(void *context, struct http_exchange *x) {
     (void)context;
     struct request *r = x->state;
@@ -150,11 +183,8 @@ static enum http_next handle(void *context, struct http_exchange *x) {
     if (r->route->body_rule == BODY_NONE && x->body.len > 0) {
         return problem(x, PROBLEM_UNEXPECTED_BODY);
     }
-    if (r->route->body_rule == BODY_SHAPE) {
-        r->body = shape_read_body(x, r->route->body);
-        if (r->body == NULL) {
-            return HTTP_ANSWER;
-        }
+    if (r->route->body_rule == BODY_SHAPE && !read_body(r)) {
+        return HTTP_ANSWER;
     }
     return r->route->handle(r);
 }

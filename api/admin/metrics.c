@@ -1,0 +1,114 @@
+/* GET /metrics: counters and gauges as Prometheus text (exposition format 0.0.4). */
+#include "api/admin/admin.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { METRICS_MAX = 64 * 1024 };
+
+static void put(struct writer *out, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static void put(struct writer *out, const char *format, ...) {
+    char line[256];
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    write_bytes(out, bytes_of(line, len < 0 ? 0 : (size_t)len));
+}
+
+static void put_head(struct writer *out, const char *name, const char *type, const char *help) {
+    put(out, "# HELP gatehouse_%s %s\n# TYPE gatehouse_%s %s\n", name, help, name, type);
+}
+
+static void put_one(struct writer *out, const char *name, const char *type, const char *help,
+                    uint64_t value) {
+    put_head(out, name, type, help);
+    put(out, "gatehouse_%s %" PRIu64 "\n", name, value);
+}
+
+static void put_labelled(struct writer *out, const char *name, const char *label,
+                         const char *label_value, uint64_t value) {
+    put(out, "gatehouse_%s{%s=\"%s\"} %" PRIu64 "\n", name, label, label_value, value);
+}
+
+static uint64_t read_counter(const _Atomic uint64_t *counter) {
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+static void put_requests(struct writer *out, const struct api_counters *counters) {
+    put_head(out, "requests_total", "counter", "Requests answered, by plane and class of status.");
+    for (enum config_plane plane = 0; plane < NUM_PLANES; plane++) {
+        for (unsigned class = 1; class < STATUS_CLASSES; class ++) {
+            put(out, "gatehouse_requests_total{plane=\"%s\",status=\"%uxx\"} %" PRIu64 "\n",
+                config_plane_name(plane), class, read_counter(&counters->requests[plane][class]));
+        }
+    }
+}
+
+static void put_outcomes(struct writer *out, const struct api_counters *counters) {
+    put_head(out, "decisions_total", "counter", "Decisions given to proxies.");
+    put_labelled(out, "decisions_total", "decision", "allow",
+                 read_counter(&counters->decisions_allow));
+    put_labelled(out, "decisions_total", "decision", "deny",
+                 read_counter(&counters->decisions_deny));
+    put_head(out, "evidence_total", "counter", "Evidence, by what came of it.");
+    put_labelled(out, "evidence_total", "outcome", "trusted", read_counter(&counters->trusted));
+    put_labelled(out, "evidence_total", "outcome", "untrusted", read_counter(&counters->untrusted));
+    put_labelled(out, "evidence_total", "outcome", "refused",
+                 read_counter(&counters->evidence_refused));
+    put_head(out, "enrolments_total", "counter", "Enrolments, by what came of them.");
+    put_labelled(out, "enrolments_total", "outcome", "enrolled",
+                 read_counter(&counters->enrolments));
+    put_labelled(out, "enrolments_total", "outcome", "refused",
+                 read_counter(&counters->enrolments_refused));
+}
+
+static void put_committer(struct writer *out, const struct committer *committer) {
+    struct committer_counters c;
+    committer_count(committer, &c);
+    put_one(out, "commit_batches_total", "counter", "Transactions written.", c.batches);
+    put_one(out, "commits_total", "counter", "Changes written.", c.commits);
+    put_one(out, "commit_failures_total", "counter", "Changes that were not written.", c.failures);
+    put_one(out, "commit_largest_batch", "gauge", "Changes in the largest transaction.",
+            c.largest_batch);
+    put_one(out, "storage_retries_total", "counter", "Transactions tried again.",
+            c.storage_retries);
+}
+
+static void put_fleet(struct writer *out, const struct fleet_table *table) {
+    struct fleet_size size = fleet_table_size(table);
+    put_one(out, "devices", "gauge", "Devices in the fleet table.", size.devices);
+    put_one(out, "credentials", "gauge", "Access credentials in the fleet table.",
+            size.credentials);
+}
+
+enum http_next metrics_show(struct request *r) {
+    struct http_exchange *x = r->x;
+    const struct api_options *options = &r->api->options;
+    char *extra = NULL;
+    char *buffer = arena_alloc(x->arena, METRICS_MAX);
+    if (buffer == NULL || !http_add_header(x, "Cache-Control", "no-store")) {
+        return problem(x, PROBLEM_INTERNAL);
+    }
+    struct writer out = writer_of(buffer, METRICS_MAX);
+    put_head(&out, "info", "gauge", "The program's version.");
+    put(&out, "gatehouse_info{version=\"%s\"} 1\n", GATEHOUSE_VERSION);
+    put_requests(&out, &r->api->counters);
+    put_outcomes(&out, &r->api->counters);
+    put_committer(&out, options->committer);
+    put_fleet(&out, options->table);
+    if (options->metrics != NULL) {
+        options->metrics(options->metrics_context, x->arena, &extra);
+        write_bytes(&out, bytes_of_text(extra == NULL ? "" : extra));
+    }
+    if (out.overflow) {
+        return problem(x, PROBLEM_INTERNAL);
+    }
+    x->status = 200;
+    x->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    x->answer = writer_bytes(&out);
+    return HTTP_ANSWER;
+}
