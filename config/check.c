@@ -81,7 +81,8 @@ static void check_addresses(const struct config *config, struct report *report) 
             }
             for (size_t j = 0; j < num; j++) {
                 if (address_overlaps(&seen[j].address, &address)) {
-                    const struct section *section = section_find(config_plane_name(plane));
+                    const struct section *section =
+                        section_find(config_plane_name((enum config_plane)plane));
                     report_mistake(report,
                                    *report_place(report, section, setting_find(section, "listen")),
                                    "%s.listen: %.60s is already taken by %s.listen", section->name,
