@@ -134,6 +134,9 @@ $(BUILD)/obj/gen/schema.o: $(BUILD)/gen/schema.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call show,CC,$<)$(compile) -c -o $@ $<
 
+# The annotated configuration, which init fills in, is a part of the program.
+$(BUILD)/obj/config/template.o: config/gatehouse.ini
+
 $(library): $(call objects,$(sources)) $(BUILD)/obj/gen/schema.o $(BUILD)/sources
 	@rm -f $@
 	$(call show,AR,$@)$(AR) rcs $@ $(filter %.o,$^)

@@ -20,8 +20,8 @@ MUST_USE enum status value_word(int64_t *out, const char *text, const char *cons
                                 struct detail *detail);
 
 /* A trust domain name (SPIFFE-ID, section 2.1): lower-case letters, digits, dots, dashes and
- * underscores; at most 200 bytes, so that the URIs made of it fit. */
-enum { TRUST_DOMAIN_MAX = 200 };
+ * underscores; at most 128 bytes, as in the certificate profiles. */
+enum { TRUST_DOMAIN_MAX = 128 };
 MUST_USE enum status value_trust_domain(const char *text, struct detail *detail);
 
 enum address_family { ADDRESS_UNIX, ADDRESS_IPV4, ADDRESS_IPV6 };

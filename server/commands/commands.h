@@ -1,5 +1,6 @@
 /* The subcommands of `gatehouse`. argv[0] is the subcommand's name. Each returns the process's exit
- * status; what went wrong is one line on standard error. */
+ * status: 0 well; 1 it failed, and one line on standard error says why; 2 it was not called as it
+ * wants to be, and main prints how. */
 #ifndef GATEHOUSE_COMMANDS_H
 #define GATEHOUSE_COMMANDS_H
 
@@ -9,5 +10,12 @@ int command_inspect(int argc, char **argv);
 /* appraise --baseline B.json --evidence E.json --ak FILE --nonce HEX [--pcrs SELECTION]: 0 trusted,
  * 3 untrusted, 1 unusable input. */
 int command_appraise(int argc, char **argv);
+/* init DIR [--trust-domain NAME] [--host NAME_OR_IP]... [--listen ADDRESS[:PORT]] [--ek-trust
+ * FILE]...: everything that `serve` needs, in a new folder. 0; 1: nothing is left of it; 2. */
+int command_init(int argc, char **argv);
+/* serve --config FILE: the gateway, until it is told to stop. 0: it was told so; 1; 2. */
+int command_serve(int argc, char **argv);
+/* check-config --config FILE: 0; 1: every mistake is on standard error; 2. */
+int command_check_config(int argc, char **argv);
 
 #endif

@@ -542,7 +542,7 @@ START_TEST(a_trust_domain_follows_the_rules_of_spiffe) {
 }
 END_TEST
 
-START_TEST(a_trust_domain_has_at_most_two_hundred_bytes) {
+START_TEST(a_trust_domain_has_at_most_128_bytes) {
     char text[TRUST_DOMAIN_MAX + 2];
     memset(text, 'a', sizeof text - 1);
     text[sizeof text - 1] = '\0';
@@ -624,7 +624,7 @@ int main(void) {
     tcase_add_loop_test(tests, a_mistake_of_the_environment_names_the_variable, 0, NUM(variables));
     tcase_add_test(tests, what_kubernetes_sets_for_a_service_of_our_name_is_left_alone);
     tcase_add_loop_test(tests, a_trust_domain_follows_the_rules_of_spiffe, 0, NUM(domains));
-    tcase_add_test(tests, a_trust_domain_has_at_most_two_hundred_bytes);
+    tcase_add_test(tests, a_trust_domain_has_at_most_128_bytes);
     tcase_add_test(tests, a_unix_path_fits_its_address_with_the_folder_before_it);
     tcase_add_test(tests, a_mark_of_utf8_and_ends_of_line_of_windows_are_taken);
     tcase_add_test(tests, every_prefix_of_a_file_is_taken_or_told_of);

@@ -1,0 +1,112 @@
+/* gatehouse: picks the subcommand. */
+#include "server/commands/commands.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EXIT_USAGE = 2 };
+
+static int command_version(int argc, char **argv);
+static int command_help(int argc, char **argv);
+
+static const struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *arguments, *summary;
+    const char *text; /* for `help COMMAND` */
+} commands[] = {
+    {"init", command_init,
+     "DIR [--trust-domain NAME] [--host NAME_OR_IP]... [--listen ADDRESS[:PORT]] [--ek-trust "
+     "FILE]...",
+     "make authorities, certificates, a store and a configuration",
+     "DIR must be new or empty; it is for its owner only. Nothing is left of it on failure.\n"
+     "  --trust-domain  in every certificate that devices get (default gatehouse.internal)\n"
+     "  --host          a name or address that the gateway is reached by (default localhost,\n"
+     "                  127.0.0.1, ::1); up to eight\n"
+     "  --listen        the address of all planes (default 127.0.0.1), and the first of their "
+     "five\n"
+     "                  ports: enrol, device, proxy, admin, public; 0 lets the system choose\n"
+     "                  (default 8441 to 8444, and 8480)\n"
+     "  --ek-trust      PEM certificates of TPM vendors; without any, devices cannot enrol yet\n"},
+    {"check-config", command_check_config, "--config FILE",
+     "say what is wrong with a configuration",
+     "Looks at the settings, and whether the files that they name can be read.\n"},
+    {"inspect", command_inspect, "FILE", "print a firmware event log as JSON",
+     "FILE is a TCG event log, such as /sys/kernel/security/tpm0/binary_bios_measurements;\n"
+     "- is standard input.\n"},
+    {"appraise", command_appraise,
+     "--baseline B.json --evidence E.json --ak FILE --nonce HEX [--pcrs SELECTION]",
+     "appraise evidence without a gateway",
+     "Prints verdict and findings as JSON. Exit status 0: trusted; 3: untrusted, which includes\n"
+     "evidence that does not verify; 1: unusable input.\n"},
+    {"version", command_version, "", "print the version", ""},
+    {"help", command_help, "[COMMAND]", "print this, or more about one command", ""},
+};
+enum { NUM_COMMANDS = sizeof commands / sizeof commands[0] };
+
+static const struct command *find(const char *name) {
+    for (size_t i = 0; i < NUM_COMMANDS; i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+static void print_usage(FILE *out) {
+    fputs("usage: gatehouse COMMAND ...\n\n", out);
+    for (size_t i = 0; i < NUM_COMMANDS; i++) {
+        fprintf(out, "  %-13s %s\n", commands[i].name, commands[i].summary);
+    }
+    fputs("\nExit status: 0 well, 1 failed, 2 wrong use, 3 untrusted (appraise).\n", out);
+}
+
+static int command_version(int argc, char **argv) {
+    (void)argv;
+    if (argc != 1) {
+        return EXIT_USAGE;
+    }
+    puts("gatehouse " GATEHOUSE_VERSION);
+    return EXIT_SUCCESS;
+}
+
+static int command_help(int argc, char **argv) {
+    if (argc > 2) {
+        return EXIT_USAGE;
+    }
+    if (argc < 2) {
+        print_usage(stdout);
+        return EXIT_SUCCESS;
+    }
+    const struct command *command = find(argv[1]);
+    if (command == NULL) {
+        fprintf(stderr, "gatehouse: there is no command %s\n", argv[1]);
+        return EXIT_USAGE;
+    }
+    printf("usage: gatehouse %s %s\n\n%s\n", command->name, command->arguments, command->text);
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) {
+        print_usage(stderr);
+        return EXIT_USAGE;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        name = "help";
+    } else if (strcmp(name, "--version") == 0) {
+        name = "version";
+    }
+    const struct command *command = find(name);
+    if (command == NULL) {
+        fprintf(stderr, "gatehouse: there is no command %s; see gatehouse help\n", name);
+        return EXIT_USAGE;
+    }
+    int code = command->run(argc - 1, argv + 1);
+    if (code == EXIT_USAGE) {
+        fprintf(stderr, "usage: gatehouse %s %s\n", command->name, command->arguments);
+    }
+    return code;
+}
