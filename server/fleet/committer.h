@@ -1,9 +1,19 @@
 /* The one writer. Takes commits from all threads, turns whatever has queued up into one batch:
  * `early` for each (denials reach the fleet table at once), all certificates from the signer in one
  * message, `apply` for each in its own savepoint of one transaction, commit (durable), `publish`
- * for each, then `done`. A commit whose apply fails is undone alone; the others go on. When the
- * store fails, the batch is tried again a few times over about two seconds; then every commit of it
- * ends with STATUS_STORAGE. */
+ * for each, then `done`; each step in the order in which they were submitted.
+ *
+ * A commit whose apply fails is undone alone; the others go on. When the store fails, the batch is
+ * tried again a few times over two seconds; then every commit of it ends with STATUS_STORAGE, and
+ * later batches get one try each until one succeeds. What `early` denied stays denied in memory,
+ * although the store knows nothing of it; nothing is allowed before it is durable.
+ *
+ * A policy that cannot be put in force (memory, an unreadable row) leaves the old one to readers, yet
+ * no certificate is issued under it: commits with a job end with STATUS_STORAGE, and the policy is
+ * read again until that succeeds. An appraisal made under an older policy may still be on its way
+ * when a newer one is in force: its apply looks the baseline up in the transaction.
+ *
+ * When nothing is to do, it forgets what has expired and tidies the store's files. */
 #ifndef GATEHOUSE_FLEET_COMMITTER_H
 #define GATEHOUSE_FLEET_COMMITTER_H
 
@@ -28,15 +38,17 @@ struct commit_kind {
     /* Last; `status` is final. The commit is the submitter's again: typically hands it back to its
      * worker. */
     void (*done)(struct commit *commit);
-    bool reloads_policy; /* the policy is read anew after the batch is durable, before done */
+    /* The policy is read anew after the batch is durable, before done. When that fails the commit
+     * ends with STATUS_INTERNAL, though what it did is recorded. */
+    bool reloads_policy;
 };
 
 /* Embedded in the submitter's own struct; zero-initialised, then kind (and job) set. Lives until
  * done. */
 struct commit {
     const struct commit_kind *kind;
-    struct sign_job *job; /* NULL: no certificate is wanted. A job that the signer refuses: apply is
-                             not called, status INVALID */
+    struct sign_job *job; /* NULL: no certificate is wanted. When the signer refuses it, apply is
+                             not called, and the status is the job's: INVALID */
     enum status status;   /* the result, for done */
     struct detail detail;
     struct commit *next; /* the committer's */
@@ -48,12 +60,15 @@ struct committer_options {
     struct fleet_table *table;
     struct policy_holder *policy;
     const struct log *log;
-    unsigned queue_max; /* commits waiting; more get BUSY at once. 0: 65536 */
+    unsigned queue_max;     /* commits waiting; more get BUSY at once. 0: 65536 */
+    int64_t keep_expired_s; /* how long the store remembers expired credentials. 0: a day */
     /* Called once, from the committer's thread, when the signer is gone: the gateway cannot go on.
-     */
+     * NULL is allowed. */
     void (*fatal)(void *context);
     void *fatal_context;
 };
+/* Takes the store's writer. The policy was loaded. CONFLICT: the store has its writer already;
+ * STORAGE; MEMORY. */
 MUST_USE enum status committer_start(struct committer **out,
                                      const struct committer_options *options,
                                      struct detail *detail);
@@ -62,7 +77,7 @@ MUST_USE enum status committer_start(struct committer **out,
 MUST_USE enum status committer_submit(struct committer *committer, struct commit *commit);
 /* Ends what is queued, joins the thread. NULL is allowed. */
 void committer_stop(struct committer *committer);
-struct committer_counters {
+struct committer_counters { /* since the start; failures are commits that did not end with OK */
     uint64_t batches, commits, failures, largest_batch, storage_retries;
 };
 void committer_count(const struct committer *committer, struct committer_counters *out);

@@ -26,13 +26,15 @@ const struct proxy_row *policy_proxy(const struct policy *policy, const uint8_t 
 
 struct policy_holder;
 MUST_USE enum status policy_holder_new(struct policy_holder **out);
-void policy_holder_free(struct policy_holder *holder);
+void policy_holder_free(struct policy_holder *holder); /* no reader is left; NULL is allowed */
 /* Between begin and end the thread (registered with fleet_thread_enter) may use the snapshot; it
  * must not wait there. Never NULL after the first reload. */
 const struct policy *policy_read_begin(struct policy_holder *holder);
 void policy_read_end(struct policy_holder *holder);
-/* Builds a snapshot from the store and puts it in force. A baseline that does not compile is an
- * error (it compiled when it was activated). Committer only. */
+/* Builds a snapshot from the store and puts it in force; baselines whose document is the same are
+ * taken over as they are compiled. Returns once nobody reads the old one. On failure the old one
+ * stays in force, and the detail says why: STORAGE, MEMORY; MALFORMED, LIMIT, INVALID for a row that
+ * does not compile (it did when it was written). Committer only, or at start; a registered thread. */
 MUST_USE enum status policy_reload(struct policy_holder *holder, struct store_reader *reader,
                                    struct detail *detail);
 

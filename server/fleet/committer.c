@@ -1,0 +1,442 @@
+#include "server/fleet/committer.h"
+
+#include "server/base/clock.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { QUEUE_MAX = 65536, TICK_MS = 250, PRUNE_ROWS = 1024, PRUNE_DEVICES = 4096 };
+enum { KEEP_EXPIRED_S = 86400, SET_ASIDE_MAX = 8 };
+
+/* How long each attempt of a batch waits after the one before: two seconds in all. */
+static const unsigned pause_ms[] = {0, 50, 150, 300, 500, 1000};
+enum { ATTEMPTS = sizeof pause_ms / sizeof pause_ms[0] };
+
+struct committer {
+    struct committer_options options;
+    struct store_writer *writer;
+    pthread_t thread;
+
+    pthread_mutex_t lock; /* of what follows */
+    pthread_cond_t wake;
+    struct commit *first, **last;
+    unsigned queued;
+    bool stopping;
+
+    /* The thread's own: */
+    struct commit *batch[SIGNER_BATCH_MAX];
+    bool eligible[SIGNER_BATCH_MAX]; /* nothing has ended it yet */
+    size_t num;
+    bool store_down; /* the latest batch failed: the next one is not tried again and again */
+    bool signer_gone;
+    bool policy_stale; /* the store has a policy that could not be put in force */
+    bool prune_more;
+    int64_t housekept_ms;
+
+    _Atomic uint64_t batches, commits, failures, largest_batch, storage_retries;
+};
+
+static void add(_Atomic uint64_t *counter, uint64_t num) {
+    (void)atomic_fetch_add_explicit(counter, num, memory_order_relaxed);
+}
+
+static void sleep_ms(unsigned ms) {
+    struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+    (void)nanosleep(&time, NULL);
+}
+
+static void end_commit(struct committer *c, size_t i, enum status status) {
+    c->batch[i]->status = status;
+    c->eligible[i] = false;
+}
+
+/* --- the steps of a batch --- */
+
+static void run_early(struct committer *c) {
+    for (size_t i = 0; i < c->num; i++) {
+        c->eligible[i] = true;
+        c->batch[i]->status = STATUS_INTERNAL;
+        if (c->batch[i]->kind->early != NULL) {
+            c->batch[i]->kind->early(c->batch[i], c->options.table);
+        }
+    }
+}
+
+static bool reload_policy(struct committer *c, struct detail *detail) {
+    enum status status = policy_reload(c->options.policy, store_writer_reader(c->writer), detail);
+    c->policy_stale = status != STATUS_OK;
+    if (status != STATUS_OK) {
+        log_event(c->options.log, LOG_ERROR, "policy_not_in_force",
+                  log_str("status", status_name(status)), log_str("detail", detail->text));
+    }
+    return status == STATUS_OK;
+}
+
+static void lose_signer(struct committer *c, const struct detail *detail) {
+    c->signer_gone = true;
+    log_event(c->options.log, LOG_ERROR, "signer_gone", log_str("detail", detail->text));
+    if (c->options.fatal != NULL) {
+        c->options.fatal(c->options.fatal_context);
+    }
+}
+
+/* Ends every commit that wants a certificate. */
+static void refuse_jobs(struct committer *c, enum status status, const char *why) {
+    for (size_t i = 0; i < c->num; i++) {
+        if (c->batch[i]->job != NULL) {
+            detail_set(&c->batch[i]->detail, "%s", why);
+            end_commit(c, i, status);
+        }
+    }
+}
+
+static void sign(struct committer *c) {
+    struct sign_job *job[SIGNER_BATCH_MAX];
+    size_t num = 0;
+    for (size_t i = 0; i < c->num; i++) {
+        if (c->batch[i]->job != NULL) {
+            job[num++] = c->batch[i]->job;
+        }
+    }
+    if (num == 0) {
+        return;
+    }
+    struct detail detail = {0};
+    if (c->policy_stale && !reload_policy(c, &detail)) {
+        refuse_jobs(c, STATUS_STORAGE, "the policy in force is out of date");
+        return;
+    }
+    if (!c->signer_gone && signer_sign(c->options.signer, job, num, &detail) != STATUS_OK) {
+        lose_signer(c, &detail);
+    }
+    if (c->signer_gone) {
+        refuse_jobs(c, STATUS_INTERNAL, "the signer is gone");
+        return;
+    }
+    for (size_t i = 0; i < c->num; i++) {
+        const struct sign_job *signed_job = c->batch[i]->job;
+        if (signed_job != NULL && signed_job->status != STATUS_OK) {
+            detail_set(&c->batch[i]->detail, "the signer refuses: %s",
+                       status_name(signed_job->status));
+            end_commit(c, i, signed_job->status);
+        }
+    }
+}
+
+/* One commit in its savepoint. STORAGE: the transaction is lost; *at_fault is then whether the
+ * commit itself said so. */
+static enum status apply_one(struct committer *c, struct commit *commit, bool *at_fault,
+                             struct detail *detail) {
+    *at_fault = false;
+    if (store_savepoint(c->writer, detail) != STATUS_OK) {
+        return STATUS_STORAGE;
+    }
+    commit->detail = (struct detail){0};
+    commit->status = commit->kind->apply(commit, c->writer, &commit->detail);
+    if (commit->status == STATUS_STORAGE) {
+        *detail = commit->detail;
+        *at_fault = true;
+        return STATUS_STORAGE;
+    }
+    if (commit->status != STATUS_OK) {
+        store_undo(c->writer);
+        return STATUS_OK;
+    }
+    return store_release(c->writer, detail) == STATUS_OK ? STATUS_OK : STATUS_STORAGE;
+}
+
+/* All that are eligible, in one transaction. On STORAGE *culprit is the commit at which it broke,
+ * when that can be told, else c->num. */
+static enum status attempt(struct committer *c, size_t *culprit, struct detail *detail) {
+    *culprit = c->num;
+    if (store_begin(c->writer, detail) != STATUS_OK) {
+        return STATUS_STORAGE;
+    }
+    for (size_t i = 0; i < c->num; i++) {
+        bool at_fault;
+        if (c->eligible[i] && apply_one(c, c->batch[i], &at_fault, detail) != STATUS_OK) {
+            *culprit = at_fault ? i : c->num;
+            store_rollback(c->writer);
+            return STATUS_STORAGE;
+        }
+    }
+    return store_commit(c->writer, detail) == STATUS_OK ? STATUS_OK : STATUS_STORAGE;
+}
+
+static enum status attempt_with_patience(struct committer *c, size_t *culprit,
+                                         struct detail *detail) {
+    enum status status = attempt(c, culprit, detail);
+    for (size_t i = 1; status != STATUS_OK && !c->store_down && i < ATTEMPTS; i++) {
+        add(&c->storage_retries, 1);
+        sleep_ms(pause_ms[i]);
+        status = attempt(c, culprit, detail);
+    }
+    return status;
+}
+
+static bool any_eligible(const struct committer *c) {
+    for (size_t i = 0; i < c->num; i++) {
+        if (c->eligible[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void fail_all(struct committer *c, const struct detail *detail) {
+    log_event(c->options.log, LOG_ERROR, "storage_failed", log_int("commits", c->num),
+              log_str("detail", detail->text));
+    for (size_t i = 0; i < c->num; i++) {
+        if (c->eligible[i]) {
+            c->batch[i]->detail = *detail;
+            end_commit(c, i, STATUS_STORAGE);
+        }
+    }
+}
+
+/* A commit that keeps failing on its own, as on a damaged row, does not take the others with it. */
+static void write_batch(struct committer *c) {
+    struct detail detail = {0};
+    for (int set_aside = 0; any_eligible(c); set_aside++) {
+        size_t culprit;
+        enum status status = set_aside == 0 ? attempt_with_patience(c, &culprit, &detail)
+                                            : attempt(c, &culprit, &detail);
+        if (status == STATUS_OK) {
+            c->store_down = false;
+            return;
+        }
+        if (culprit == c->num || set_aside == SET_ASIDE_MAX) {
+            c->store_down = true;
+            fail_all(c, &detail);
+            return;
+        }
+        end_commit(c, culprit, STATUS_STORAGE);
+    }
+}
+
+static bool is_durable(const struct committer *c, size_t i) {
+    return c->eligible[i] && c->batch[i]->status == STATUS_OK;
+}
+
+/* What is durable reaches the readers: the table, then the policy. */
+static void publish(struct committer *c) {
+    bool reload = false;
+    for (size_t i = 0; i < c->num; i++) {
+        if (is_durable(c, i)) {
+            reload = reload || c->batch[i]->kind->reloads_policy;
+            if (c->batch[i]->kind->publish != NULL) {
+                c->batch[i]->kind->publish(c->batch[i], c->options.table);
+            }
+        }
+    }
+    struct detail detail = {0};
+    if (!reload || reload_policy(c, &detail)) {
+        return;
+    }
+    detail_prefix(&detail, "recorded, but not in force yet");
+    for (size_t i = 0; i < c->num; i++) {
+        if (is_durable(c, i) && c->batch[i]->kind->reloads_policy) {
+            c->batch[i]->detail = detail;
+            c->batch[i]->status = STATUS_INTERNAL;
+        }
+    }
+}
+
+static void finish(struct committer *c) {
+    add(&c->batches, 1);
+    add(&c->commits, c->num);
+    if (c->num > atomic_load_explicit(&c->largest_batch, memory_order_relaxed)) {
+        atomic_store_explicit(&c->largest_batch, c->num, memory_order_relaxed);
+    }
+    for (size_t i = 0; i < c->num; i++) {
+        add(&c->failures, c->batch[i]->status == STATUS_OK ? 0 : 1);
+    }
+    for (size_t i = 0; i < c->num; i++) {
+        c->batch[i]->kind->done(c->batch[i]); /* which may free it */
+    }
+}
+
+static void run_batch(struct committer *c) {
+    run_early(c);
+    sign(c);
+    write_batch(c);
+    publish(c);
+    finish(c);
+}
+
+/* --- housekeeping --- */
+
+/* Whether there was more than was done. */
+static bool prune_store(struct committer *c, int64_t now) {
+    if (store_begin(c->writer, NULL) != STATUS_OK) {
+        return false;
+    }
+    enum status status =
+        store_credential_prune(c->writer, now - c->options.keep_expired_s, PRUNE_ROWS);
+    bool more = status == STATUS_LIMIT;
+    if (more || status == STATUS_OK) {
+        status = store_enrollment_prune(c->writer, now);
+    }
+    if (status == STATUS_OK) {
+        status = store_commit(c->writer, NULL);
+    }
+    store_rollback(c->writer);
+    return more && status == STATUS_OK;
+}
+
+static void housekeep(struct committer *c, bool idle) {
+    int64_t now = clock_unix();
+    struct detail detail = {0};
+    if (c->policy_stale) {
+        (void)reload_policy(c, &detail);
+    }
+    c->prune_more = prune_store(c, now);
+    fleet_prune(c->options.table, now, PRUNE_DEVICES);
+    if (idle) {
+        store_checkpoint(c->writer);
+    }
+    c->housekept_ms = clock_monotonic_ms();
+}
+
+/* --- the thread --- */
+
+static void wait_for_work(struct committer *c) {
+    int64_t until_ms = c->housekept_ms + (c->prune_more ? 0 : TICK_MS);
+    struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
+    while (c->queued == 0 && !c->stopping &&
+           pthread_cond_timedwait(&c->wake, &c->lock, &until) == 0) {
+    }
+}
+
+/* False when it is time to end. */
+static bool take_batch(struct committer *c) {
+    (void)pthread_mutex_lock(&c->lock);
+    wait_for_work(c);
+    c->num = 0;
+    while (c->first != NULL && c->num < SIGNER_BATCH_MAX) {
+        struct commit *commit = c->first;
+        c->first = commit->next;
+        commit->next = NULL;
+        c->batch[c->num++] = commit;
+    }
+    if (c->first == NULL) {
+        c->last = &c->first;
+    }
+    c->queued -= (unsigned)c->num;
+    bool go_on = c->num > 0 || !c->stopping;
+    (void)pthread_mutex_unlock(&c->lock);
+    return go_on;
+}
+
+static void *run(void *context) {
+    struct committer *c = context;
+    fleet_thread_enter();
+    while (take_batch(c)) {
+        if (c->num > 0) {
+            run_batch(c);
+        }
+        if (clock_monotonic_ms() >= c->housekept_ms + TICK_MS || c->prune_more) {
+            housekeep(c, c->num == 0);
+        }
+    }
+    fleet_thread_leave();
+    return NULL;
+}
+
+enum status committer_submit(struct committer *c, struct commit *commit) {
+    (void)pthread_mutex_lock(&c->lock);
+    bool taken = !c->stopping && c->queued < c->options.queue_max;
+    if (taken) {
+        commit->next = NULL;
+        *c->last = commit;
+        c->last = &commit->next;
+        if (c->queued++ == 0) {
+            (void)pthread_cond_signal(&c->wake);
+        }
+    }
+    (void)pthread_mutex_unlock(&c->lock);
+    return taken ? STATUS_OK : STATUS_BUSY;
+}
+
+static bool start_thread(struct committer *c) {
+    pthread_condattr_t monotonic;
+    if (pthread_condattr_init(&monotonic) != 0) {
+        return false;
+    }
+    bool ready = pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0 &&
+                 pthread_cond_init(&c->wake, &monotonic) == 0;
+    (void)pthread_condattr_destroy(&monotonic);
+    if (!ready) {
+        return false;
+    }
+    sigset_t all, before; /* signals are for the main thread */
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    ready = pthread_create(&c->thread, NULL, run, c) == 0;
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!ready) {
+        (void)pthread_cond_destroy(&c->wake);
+        return false;
+    }
+    (void)pthread_setname_np(c->thread, "committer");
+    return true;
+}
+
+enum status committer_start(struct committer **out, const struct committer_options *options,
+                            struct detail *detail) {
+    struct committer *c = calloc(1, sizeof *c);
+    if (c == NULL) {
+        return status_fail(detail, STATUS_MEMORY, "no memory for the committer");
+    }
+    c->options = *options;
+    c->options.queue_max = options->queue_max == 0 ? QUEUE_MAX : options->queue_max;
+    c->options.keep_expired_s =
+        options->keep_expired_s == 0 ? KEEP_EXPIRED_S : options->keep_expired_s;
+    c->last = &c->first;
+    c->housekept_ms = clock_monotonic_ms();
+    enum status status = store_writer_new(&c->writer, options->store, detail);
+    if (status == STATUS_OK && pthread_mutex_init(&c->lock, NULL) != 0) {
+        status = status_fail(detail, STATUS_MEMORY, "no lock for the committer");
+        store_writer_free(c->writer);
+    }
+    if (status != STATUS_OK) {
+        free(c);
+        return status;
+    }
+    if (!start_thread(c)) {
+        (void)pthread_mutex_destroy(&c->lock);
+        store_writer_free(c->writer);
+        free(c);
+        return status_fail(detail, STATUS_MEMORY, "cannot start the committer's thread");
+    }
+    *out = c;
+    return STATUS_OK;
+}
+
+void committer_stop(struct committer *c) {
+    if (c == NULL) {
+        return;
+    }
+    (void)pthread_mutex_lock(&c->lock);
+    c->stopping = true;
+    (void)pthread_cond_signal(&c->wake);
+    (void)pthread_mutex_unlock(&c->lock);
+    (void)pthread_join(c->thread, NULL);
+    (void)pthread_cond_destroy(&c->wake);
+    (void)pthread_mutex_destroy(&c->lock);
+    store_writer_free(c->writer);
+    free(c);
+}
+
+void committer_count(const struct committer *c, struct committer_counters *out) {
+    *out = (struct committer_counters){
+        .batches = atomic_load_explicit(&c->batches, memory_order_relaxed),
+        .commits = atomic_load_explicit(&c->commits, memory_order_relaxed),
+        .failures = atomic_load_explicit(&c->failures, memory_order_relaxed),
+        .largest_batch = atomic_load_explicit(&c->largest_batch, memory_order_relaxed),
+        .storage_retries = atomic_load_explicit(&c->storage_retries, memory_order_relaxed),
+    };
+}

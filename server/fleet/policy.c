@@ -1,0 +1,320 @@
+#include "server/fleet/policy.h"
+
+#include "server/fleet/rcu.h"
+
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ARENA_MAX = 1 << 30 };
+
+/* A compiled baseline, shared by the snapshots that have it. The committer alone counts. */
+struct compiled {
+    struct baseline *baseline;
+    char id[STORE_ID];
+    uint8_t document_sha256[32];
+    unsigned references;
+};
+
+struct policy {
+    struct arena arena;            /* owns the arrays */
+    struct policy_model *model;    /* by name */
+    struct operator_row *operator; /* by certificate */
+    struct proxy_row *proxy;       /* by certificate */
+    struct compiled **compiled;    /* by id */
+    size_t num_models, num_operators, num_proxies, num_compiled;
+};
+
+struct policy_holder {
+    struct policy *_Atomic current;
+};
+
+/* --- reading --- */
+
+static int compare_model(const void *name, const void *model) {
+    return strcmp(name, ((const struct policy_model *)model)->row.name);
+}
+
+const struct policy_model *policy_model(const struct policy *policy, const char *name) {
+    return policy->num_models == 0 ? NULL
+                                   : bsearch(name, policy->model, policy->num_models,
+                                             sizeof *policy->model, compare_model);
+}
+
+static int compare_operator(const void *sha256, const void *row) {
+    return memcmp(sha256, ((const struct operator_row *)row)->certificate_sha256, 32);
+}
+
+const struct operator_row *policy_operator(const struct policy *policy,
+                                           const uint8_t sha256[static 32]) {
+    return policy->num_operators == 0 ? NULL
+                                      : bsearch(sha256, policy->operator, policy->num_operators,
+                                                sizeof *policy->operator, compare_operator);
+}
+
+static int compare_proxy(const void *sha256, const void *row) {
+    return memcmp(sha256, ((const struct proxy_row *)row)->certificate_sha256, 32);
+}
+
+const struct proxy_row *policy_proxy(const struct policy *policy, const uint8_t sha256[static 32]) {
+    return policy->num_proxies == 0 ? NULL
+                                    : bsearch(sha256, policy->proxy, policy->num_proxies,
+                                              sizeof *policy->proxy, compare_proxy);
+}
+
+const struct policy *policy_read_begin(struct policy_holder *holder) {
+    rcu_begin();
+    return atomic_load_explicit(&holder->current, memory_order_acquire);
+}
+
+void policy_read_end(struct policy_holder *holder) {
+    (void)holder;
+    rcu_end();
+}
+
+/* --- building --- */
+
+static void policy_free(struct policy *policy) {
+    if (policy == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < policy->num_compiled; i++) {
+        struct compiled *compiled = policy->compiled[i];
+        if (--compiled->references == 0) {
+            baseline_free(compiled->baseline);
+            free(compiled);
+        }
+    }
+    arena_free(&policy->arena);
+    free(policy);
+}
+
+static int order_operators(const void *a, const void *b) {
+    return compare_operator(((const struct operator_row *)a)->certificate_sha256, b);
+}
+
+static int order_proxies(const void *a, const void *b) {
+    return compare_proxy(((const struct proxy_row *)a)->certificate_sha256, b);
+}
+
+static int order_compiled(const void *a, const void *b) {
+    return strcmp((*(struct compiled *const *)a)->id, (*(struct compiled *const *)b)->id);
+}
+
+static int compare_compiled(const void *id, const void *compiled) {
+    return strcmp(id, (*(struct compiled *const *)compiled)->id);
+}
+
+static enum status take_registered(struct policy *out, struct store_reader *reader) {
+    const struct store_page all = {"", UINT_MAX};
+    enum status status =
+        store_operator_list(reader, &out->arena, &out->operator, & out->num_operators, all);
+    if (status == STATUS_OK) {
+        status = store_proxy_list(reader, &out->arena, &out->proxy, &out->num_proxies, all);
+    }
+    if (status == STATUS_OK && out->num_operators > 0) {
+        qsort(out->operator, out->num_operators, sizeof *out->operator, order_operators);
+    }
+    if (status == STATUS_OK && out->num_proxies > 0) {
+        qsort(out->proxy, out->num_proxies, sizeof *out->proxy, order_proxies);
+    }
+    return status;
+}
+
+static enum status take_models(struct policy *out, struct store_reader *reader,
+                               struct detail *detail) {
+    __attribute__((cleanup(arena_free))) struct arena arena;
+    arena_init(&arena, ARENA_MAX);
+    struct model_row *row;
+    size_t num;
+    enum status status =
+        store_model_list(reader, &arena, &row, &num, (struct store_page){"", UINT_MAX});
+    if (status != STATUS_OK) {
+        return status_fail(detail, status, "cannot read the models");
+    }
+    out->model = arena_array(&out->arena, num, sizeof *out->model);
+    if (out->model == NULL) {
+        return status_fail(detail, STATUS_MEMORY, "no memory for the models");
+    }
+    for (size_t i = 0; i < num; i++) {
+        out->model[i].row = row[i];
+        status = pcr_selection_parse(&out->model[i].selection, row[i].pcr_selection, detail);
+        if (status != STATUS_OK) {
+            detail_prefix(detail, "model %s", row[i].name);
+            return status;
+        }
+    }
+    out->num_models = num;
+    return STATUS_OK;
+}
+
+static enum status compile(struct compiled **out, struct store_reader *reader, const char *id,
+                           struct detail *detail) {
+    __attribute__((cleanup(arena_free))) struct arena arena;
+    arena_init(&arena, ARENA_MAX);
+    struct baseline_row row;
+    enum status status = store_baseline_get(reader, &arena, &row, id);
+    if (status != STATUS_OK) {
+        return status_fail(detail, status, "cannot read baseline %s", id);
+    }
+    struct compiled *compiled = calloc(1, sizeof *compiled);
+    if (compiled == NULL) {
+        return status_fail(detail, STATUS_MEMORY, "no memory for baseline %s", id);
+    }
+    status = baseline_compile(&compiled->baseline, row.document, NULL, detail);
+    if (status == STATUS_OK && strcmp(baseline_model(compiled->baseline), row.model) != 0) {
+        baseline_free(compiled->baseline);
+        status = status_fail(detail, STATUS_INVALID, "it is for model %s", row.model);
+    }
+    if (status != STATUS_OK) {
+        detail_prefix(detail, "baseline %s", id);
+        free(compiled);
+        return status;
+    }
+    memcpy(compiled->id, row.id, sizeof compiled->id);
+    memcpy(compiled->document_sha256, row.document_sha256, sizeof compiled->document_sha256);
+    *out = compiled;
+    return STATUS_OK;
+}
+
+/* The one that the old snapshot has of the same document, or NULL. */
+static struct compiled *find_compiled(const struct policy *old, const struct baseline_row *head) {
+    struct compiled **found = old == NULL || old->num_compiled == 0
+                                  ? NULL
+                                  : bsearch(head->id, old->compiled, old->num_compiled,
+                                            sizeof *old->compiled, compare_compiled);
+    return found != NULL && memcmp((*found)->document_sha256, head->document_sha256, 32) == 0
+               ? *found
+               : NULL;
+}
+
+static enum status take_baseline(struct policy *out, struct compiled **taken,
+                                 const struct policy *old, struct store_reader *reader,
+                                 const struct baseline_row *head, struct detail *detail) {
+    struct compiled *compiled = find_compiled(old, head);
+    if (compiled == NULL) {
+        enum status status = compile(&compiled, reader, head->id, detail);
+        if (status != STATUS_OK) {
+            return status;
+        }
+    }
+    compiled->references++;
+    out->compiled[out->num_compiled++] = compiled;
+    *taken = compiled;
+    return STATUS_OK;
+}
+
+static struct policy_model *model_of(struct policy *out, const char *name) {
+    return out->num_models == 0
+               ? NULL
+               : bsearch(name, out->model, out->num_models, sizeof *out->model, compare_model);
+}
+
+/* Room for the baselines of each model, in one piece for all. */
+static enum status make_room(struct policy *out, const struct baseline_row *head, size_t num,
+                             struct detail *detail) {
+    for (size_t i = 0; i < num; i++) {
+        struct policy_model *model = model_of(out, head[i].model);
+        if (model == NULL) {
+            return status_fail(detail, STATUS_STORAGE, "baseline %s: no model %s", head[i].id,
+                               head[i].model);
+        }
+        model->num_baselines++;
+    }
+    const struct baseline **baseline = arena_array(&out->arena, num, sizeof *baseline);
+    char(*id)[STORE_ID] = arena_array(&out->arena, num, sizeof *id);
+    out->compiled = arena_array(&out->arena, num, sizeof *out->compiled);
+    if (out->arena.overflow) {
+        return status_fail(detail, STATUS_MEMORY, "no memory for %zu baselines", num);
+    }
+    size_t at = 0;
+    for (size_t i = 0; i < out->num_models; i++) {
+        out->model[i].baseline = &baseline[at];
+        out->model[i].baseline_id = &id[at];
+        at += out->model[i].num_baselines;
+        out->model[i].num_baselines = 0;
+    }
+    return STATUS_OK;
+}
+
+static enum status take_baselines(struct policy *out, const struct policy *old,
+                                  struct store_reader *reader, struct detail *detail) {
+    __attribute__((cleanup(arena_free))) struct arena arena;
+    arena_init(&arena, ARENA_MAX);
+    struct baseline_row *head;
+    size_t num;
+    enum status status = store_baseline_in_force(reader, &arena, &head, &num);
+    if (status != STATUS_OK) {
+        return status_fail(detail, status, "cannot read the baselines in force");
+    }
+    status = make_room(out, head, num, detail);
+    for (size_t i = 0; i < num && status == STATUS_OK; i++) {
+        struct policy_model *model = model_of(out, head[i].model);
+        struct compiled *compiled;
+        status = take_baseline(out, &compiled, old, reader, &head[i], detail);
+        if (status == STATUS_OK) {
+            model->baseline[model->num_baselines] = compiled->baseline;
+            memcpy(model->baseline_id[model->num_baselines++], head[i].id, STORE_ID);
+        }
+    }
+    if (out->num_compiled > 0) {
+        qsort(out->compiled, out->num_compiled, sizeof *out->compiled, order_compiled);
+    }
+    return status;
+}
+
+static enum status build(struct policy *out, const struct policy *old, struct store_reader *reader,
+                         struct detail *detail) {
+    enum status status = store_read_begin(reader);
+    if (status != STATUS_OK) {
+        return status_fail(detail, status, "cannot read the policy");
+    }
+    status = take_models(out, reader, detail);
+    if (status == STATUS_OK) {
+        status = take_baselines(out, old, reader, detail);
+    }
+    if (status == STATUS_OK) {
+        status = take_registered(out, reader);
+        if (status != STATUS_OK) {
+            detail_set(detail, "cannot read operators and proxies");
+        }
+    }
+    store_read_end(reader);
+    return status;
+}
+
+enum status policy_reload(struct policy_holder *holder, struct store_reader *reader,
+                          struct detail *detail) {
+    struct policy *policy = calloc(1, sizeof *policy);
+    if (policy == NULL) {
+        return status_fail(detail, STATUS_MEMORY, "no memory for the policy");
+    }
+    arena_init(&policy->arena, ARENA_MAX);
+    struct policy *old = atomic_load(&holder->current);
+    enum status status = build(policy, old, reader, detail);
+    if (status != STATUS_OK) {
+        policy_free(policy);
+        return status;
+    }
+    atomic_store(&holder->current, policy);
+    rcu_wait();
+    policy_free(old);
+    return STATUS_OK;
+}
+
+enum status policy_holder_new(struct policy_holder **out) {
+    struct policy_holder *holder = calloc(1, sizeof *holder);
+    if (holder == NULL) {
+        return STATUS_MEMORY;
+    }
+    *out = holder;
+    return STATUS_OK;
+}
+
+void policy_holder_free(struct policy_holder *holder) {
+    if (holder != NULL) {
+        policy_free(atomic_load(&holder->current));
+        free(holder);
+    }
+}
