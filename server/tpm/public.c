@@ -42,6 +42,16 @@ static enum status take_scheme(struct tpm_public *out, uint16_t scheme, uint16_t
     return STATUS_OK;
 }
 
+/* The schemes that a kind of key can have. */
+static enum status check_scheme(const struct tpm_public *key, struct detail *detail) {
+    bool ecdsa = key->scheme == SIGNATURE_ECDSA;
+    if (key->scheme != SIGNATURE_NONE && ecdsa != (key->key.kind != KEY_RSA)) {
+        return status_fail(detail, STATUS_MALFORMED, "a scheme that is not for a key of kind %s",
+                           key_kind_name(key->key.kind));
+    }
+    return STATUS_OK;
+}
+
 static enum status take_rsa(struct tpm_public *out, const TPMT_PUBLIC *in, struct detail *detail) {
     const TPMS_RSA_PARMS *parms = &in->parameters.rsaDetail;
     const TPM2B_PUBLIC_KEY_RSA *n = &in->unique.rsa;
@@ -152,6 +162,10 @@ enum status tpm_public_parse(struct tpm_public *out, struct bytes tpm2b, struct 
         status = status_fail(detail, STATUS_UNSUPPORTED, "key type 0x%04x", area->type);
         break;
     }
+    if (status != STATUS_OK) {
+        return status;
+    }
+    status = check_scheme(&result, detail);
     if (status != STATUS_OK) {
         return status;
     }
