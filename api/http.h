@@ -78,8 +78,8 @@ enum http_refusal {
 /* One plane's behaviour. Every callback runs on the worker's thread and must not block. */
 struct http_service {
     void *context;
-    /* A context for one worker (its store reader, ...), and its end. NULL from worker_new: no
-     * start. */
+    /* A context for one worker (its store reader, ...), and its end, both on the worker's own
+     * thread. NULL from worker_new: no start. */
     void *(*worker_new)(void *context, unsigned worker);
     void (*worker_free)(void *worker);
     /* Headers are in: fill an answer (x->status != 0) to refuse before the body is read. May be

@@ -29,6 +29,10 @@ static const struct command {
      "                  ports: enrol, device, proxy, admin, public; 0 lets the system choose\n"
      "                  (default 8441 to 8444, and 8480)\n"
      "  --ek-trust      PEM certificates of TPM vendors; without any, devices cannot enrol yet\n"},
+    {"serve", command_serve, "--config FILE [--ports-file FILE]", "run the gateway",
+     "SIGTERM and SIGINT end it once requests in progress are answered, a second one at once.\n"
+     "SIGHUP reads certificates, keys and anchors anew, and reopens the log file.\n"
+     "  --ports-file    write the ports of all planes there, as \"device 8442\", one a line\n"},
     {"check-config", command_check_config, "--config FILE",
      "say what is wrong with a configuration",
      "Looks at the settings, and whether the files that they name can be read.\n"},

@@ -1,0 +1,32 @@
+/* The gateway as a whole: everything that `serve` starts, in the order in which it starts. Belongs
+ * to the main thread. */
+#ifndef GATEHOUSE_COMMANDS_GATEWAY_H
+#define GATEHOUSE_COMMANDS_GATEWAY_H
+
+#include "api/api.h"
+#include "server/transport/transport.h"
+
+#include <stdatomic.h>
+
+struct gateway { /* what is NULL was not started */
+    const struct config *config;
+    const struct log *log;
+    int fatal_fd; /* an eventfd: the committer says that the signer is gone */
+    struct signer *signer;
+    struct store *store;
+    struct trust_bundle *ek_trust;
+    struct fleet_table *table;
+    struct policy_holder *policy;
+    struct challenges *challenges;
+    struct committer *committer;
+    struct api *api;
+    _Atomic(struct transport *) transport; /* requests for /metrics may come before it is set */
+    bool entered;                          /* this thread reads the table */
+};
+
+/* Zero-initialised, config and log set. On failure gateway_close is still to be called. */
+MUST_USE enum status gateway_open(struct gateway *g, struct detail *detail);
+/* Ends requests within `grace_ms`, then everything, in the opposite order. */
+void gateway_close(struct gateway *g, unsigned grace_ms);
+
+#endif
