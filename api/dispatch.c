@@ -8,6 +8,18 @@
 #include <string.h>
 #include <strings.h>
 
+/* A worker thread has a context on every plane that listens: the first of them registers the thread
+ * with the fleet table. */
+static bool is_first_plane(const struct api_plane *plane) {
+    const struct config *config = plane->api->options.config;
+    for (enum config_plane p = 0; p < plane->plane; p++) {
+        if (config->plane[p].enabled) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void *worker_new(void *context, unsigned worker) {
     (void)worker;
     const struct api_plane *plane = context;
@@ -16,15 +28,19 @@ static void *worker_new(void *context, unsigned worker) {
         return NULL;
     }
     w->api = plane->api;
-    if (plane->plane == PLANE_PROXY || plane->plane == PLANE_PUBLIC) {
-        return w; /* these answer from memory */
+    /* Proxies and the public are answered from memory. */
+    if (plane->plane != PLANE_PROXY && plane->plane != PLANE_PUBLIC) {
+        struct detail detail = {0};
+        if (store_reader_new(&w->reader, plane->api->options.store, &detail) != STATUS_OK) {
+            log_event(plane->api->options.log, LOG_ERROR, "store_reader_failed",
+                      log_str("detail", detail.text));
+            free(w);
+            return NULL;
+        }
     }
-    struct detail detail = {0};
-    if (store_reader_new(&w->reader, plane->api->options.store, &detail) != STATUS_OK) {
-        log_event(plane->api->options.log, LOG_ERROR, "store_reader_failed",
-                  log_str("detail", detail.text));
-        free(w);
-        return NULL;
+    w->registered = is_first_plane(plane);
+    if (w->registered) {
+        fleet_thread_enter();
     }
     return w;
 }
@@ -33,6 +49,9 @@ static void worker_free(void *worker) {
     struct api_worker *w = worker;
     if (w != NULL) {
         store_reader_free(w->reader);
+        if (w->registered) {
+            fleet_thread_leave();
+        }
         free(w);
     }
 }
