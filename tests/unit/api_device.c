@@ -1,0 +1,243 @@
+/* Devices in software, as the gateway's clients. */
+#include "server/base/clock.h"
+#include "server/base/encoding.h"
+#include "server/crypto/x509.h"
+#include "tests/unit/api_fixture.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PCRS = 0x43ff }; /* 0-9 and 14 */
+
+void device_init(struct soft_device *d, const char *model) {
+    *d = (struct soft_device){0};
+    (void)snprintf(d->model, sizeof d->model, "%s", model);
+    soft_tpm_init(&d->tpm, KEY_EC_P256);
+    ck_assert(private_key_generate(&d->key, KEY_EC_P256) == STATUS_OK);
+    d->caller = caller_nobody();
+    device_boot(d);
+}
+
+void device_cleanup(struct soft_device *d) {
+    soft_tpm_cleanup(&d->tpm);
+    private_key_free(d->key);
+    free(d->blob);
+    free(d->secret);
+}
+
+void device_boot(struct soft_device *d) {
+    struct writer log = writer_of(d->log, sizeof d->log);
+    soft_tpm_reset(&d->tpm);
+    soft_tpm_boot(&d->tpm, &log, 0);
+    ck_assert(!log.overflow);
+    d->log_len = log.len;
+}
+
+/* ,"name":"base64" */
+static void put_base64(char *out, const char *name, struct bytes value) {
+    size_t len = strlen(out);
+    len += (size_t)sprintf(out + len, "\"%s\":\"", name);
+    base64_encode(out + len, value);
+    (void)strcat(out + len, "\"");
+}
+
+static struct writer room(void) {
+    static _Thread_local uint8_t buffer[4][4096];
+    static _Thread_local unsigned next;
+    return writer_of(buffer[next++ % 4], sizeof buffer[0]);
+}
+
+void device_enrolment_body(struct gateway *g, struct soft_device *d, char *out, bool certificate) {
+    struct writer ek = room(), ak = room(), cert = room(), csr = room();
+    soft_tpm_ek(&d->tpm, &ek);
+    soft_tpm_ak(&d->tpm, &ak);
+    soft_tpm_ek_certificate(&d->tpm, &cert, g->ek_ca, clock_unix());
+    soft_csr(&csr, d->key);
+    (void)sprintf(out, "{\"model\":\"%s\",", d->model);
+    put_base64(out, "ek_public", writer_bytes(&ek));
+    (void)strcat(out, ",");
+    if (certificate) {
+        put_base64(out, "ek_certificate", writer_bytes(&cert));
+        (void)strcat(out, ",");
+    }
+    put_base64(out, "ak_public", writer_bytes(&ak));
+    (void)strcat(out, ",");
+    put_base64(out, "csr", writer_bytes(&csr));
+    (void)strcat(out, "}");
+}
+
+struct reply device_enrol(struct gateway *g, struct soft_device *d) {
+    static _Thread_local char body[BODY_SIZE];
+    struct caller nobody = caller_nobody();
+    device_enrolment_body(g, d, body, true);
+    struct reply reply = call(g, &(struct call){.plane = PLANE_ENROL,
+                                                .caller = &nobody,
+                                                .method = "POST",
+                                                .target = "/v1/enrollments",
+                                                .body = body});
+    if (reply.status == 201) {
+        free(d->blob);
+        free(d->secret);
+        d->blob = strdup(reply_text(&reply, "credential_blob"));
+        d->secret = strdup(reply_text(&reply, "encrypted_secret"));
+        (void)snprintf(d->enrollment, sizeof d->enrollment, "%s",
+                       reply_text(&reply, "enrollment_id"));
+        (void)snprintf(d->id, sizeof d->id, "%s", reply_text(&reply, "device_id"));
+    }
+    return reply;
+}
+
+void device_activation_body(struct soft_device *d, char *out) {
+    struct arena arena;
+    struct bytes blob, secret;
+    uint8_t plain[SOFT_SECRET_MAX];
+    size_t len = 0;
+    arena_init(&arena, 65536);
+    ck_assert(base64_decode_arena(&arena, &blob, d->blob, strlen(d->blob), NULL) == STATUS_OK);
+    ck_assert(base64_decode_arena(&arena, &secret, d->secret, strlen(d->secret), NULL) ==
+              STATUS_OK);
+    ck_assert(soft_tpm_activate(&d->tpm, plain, &len, blob, secret));
+    (void)strcpy(out, "{");
+    put_base64(out, "secret", bytes_of(plain, len));
+    (void)strcat(out, "}");
+    arena_free(&arena);
+}
+
+static void take_identity(struct soft_device *d, const char *pem) {
+    struct arena arena;
+    struct bytes der[4];
+    size_t num = 0;
+    arena_init(&arena, 65536);
+    ck_assert(pem_certificates(&arena, der, &num, 4, bytes_of_text(pem), NULL) == STATUS_OK);
+    ck_assert_uint_eq(num, 2);
+    d->caller.peer.authenticated = true;
+    digest_compute(HASH_SHA256, der[0], d->caller.peer.leaf_sha256);
+    arena_free(&arena);
+}
+
+struct reply device_activate(struct gateway *g, struct soft_device *d) {
+    char body[256], target[96];
+    struct caller nobody = caller_nobody();
+    device_activation_body(d, body);
+    (void)snprintf(target, sizeof target, "/v1/enrollments/%s/activate", d->enrollment);
+    struct reply reply = call(g, &(struct call){.plane = PLANE_ENROL,
+                                                .caller = &nobody,
+                                                .method = "POST",
+                                                .target = target,
+                                                .body = body});
+    if (reply.status == 200) {
+        take_identity(d, reply_text(&reply, "identity_certificate"));
+    }
+    return reply;
+}
+
+void device_join(struct gateway *g, struct soft_device *d) {
+    struct reply reply = device_enrol(g, d);
+    expect_status(reply, 201);
+    reply_free(&reply);
+    reply = device_activate(g, d);
+    expect_status(reply, 200);
+    reply_free(&reply);
+}
+
+void device_challenge(struct gateway *g, struct soft_device *d, char nonce[static 48]) {
+    struct reply reply = call(g, &(struct call){.plane = PLANE_DEVICE,
+                                                .caller = &d->caller,
+                                                .method = "POST",
+                                                .target = "/v1/challenges",
+                                                .body = "{}"});
+    expect_status(reply, 201);
+    ck_assert_uint_eq(strlen(reply_text(&reply, "nonce")), 44);
+    (void)snprintf(nonce, 48, "%s", reply_text(&reply, "nonce"));
+    reply_free(&reply);
+}
+
+void device_evidence_body(struct soft_device *d, char *out, const char *nonce) {
+    struct arena arena;
+    struct bytes raw;
+    struct writer quote = room(), signature = room(), csr = room();
+    arena_init(&arena, 4096);
+    ck_assert(base64_decode_arena(&arena, &raw, nonce, strlen(nonce), NULL) == STATUS_OK);
+    soft_tpm_quote(&d->tpm, &quote, &signature, raw, PCRS);
+    soft_csr(&csr, d->key);
+    (void)sprintf(out, "{\"nonce\":\"%s\",\"tpm2\":{", nonce);
+    put_base64(out, "quote", writer_bytes(&quote));
+    (void)strcat(out, ",");
+    put_base64(out, "signature", writer_bytes(&signature));
+    (void)strcat(out, "},");
+    put_base64(out, "tcg_event_log", bytes_of(d->log, d->log_len));
+    (void)strcat(out, ",");
+    put_base64(out, "csr", writer_bytes(&csr));
+    (void)strcat(out, "}");
+    arena_free(&arena);
+}
+
+struct reply device_send(struct gateway *g, struct soft_device *d, const char *body) {
+    return call(g, &(struct call){.plane = PLANE_DEVICE,
+                                  .caller = &d->caller,
+                                  .method = "POST",
+                                  .target = "/v1/evidence",
+                                  .body = body});
+}
+
+struct reply device_prove(struct gateway *g, struct soft_device *d) {
+    static _Thread_local char body[BODY_SIZE];
+    char nonce[48];
+    device_challenge(g, d, nonce);
+    device_evidence_body(d, body, nonce);
+    return device_send(g, d, body);
+}
+
+void gateway_add_model(struct gateway *g, const char *model) {
+    char body[256];
+    (void)snprintf(body, sizeof body, "{\"name\":\"%s\",\"pcr_selection\":\"sha256:0-9,14\"}",
+                   model);
+    expect_admin(g, "author", "POST", "/v1/models", body, 201, NULL);
+}
+
+void device_baseline_body(const struct soft_device *d, char *out, const char *label) {
+    (void)sprintf(out,
+                  "{\"schema\":\"gatehouse/baseline/1\",\"model\":\"%s\",\"label\":\"%s\","
+                  "\"bank\":\"sha256\",\"pcrs\":{",
+                  d->model, label);
+    bool first = true;
+    for (unsigned pcr = 0; pcr < SOFT_PCRS; pcr++) {
+        if ((PCRS & 1u << pcr) != 0) {
+            char hex[65];
+            hex_encode(hex, bytes_of(d->tpm.pcr[pcr], 32));
+            (void)sprintf(out + strlen(out), "%s\"%u\":[\"%s\"]", first ? "" : ",", pcr, hex);
+            first = false;
+        }
+    }
+    (void)strcat(out, "},\"unlisted_pcrs\":\"report\"}");
+}
+
+void gateway_add_baseline(struct gateway *g, const struct soft_device *d, char id[static 33]) {
+    char body[4096], target[128];
+    device_baseline_body(d, body, "as it booted");
+    (void)snprintf(target, sizeof target, "/v1/models/%s/baselines", d->model);
+    struct reply reply = admin(g, "author", "POST", target, body);
+    expect_status(reply, 201);
+    (void)snprintf(id, 33, "%s", reply_text(&reply, "id"));
+    reply_free(&reply);
+    (void)snprintf(target, sizeof target, "/v1/baselines/%s/activate", id);
+    expect_admin(g, "approver", "POST", target, "{}", 200, NULL);
+}
+
+void check_decision(struct gateway *g, const char *device_id, const char *decision,
+                    const char *reason) {
+    char target[96];
+    struct caller proxy = caller_proxy();
+    (void)snprintf(target, sizeof target, "/v1/decisions/%s", device_id);
+    struct reply reply = call(g, &(struct call){.plane = PLANE_PROXY,
+                                                .caller = &proxy,
+                                                .method = "GET",
+                                                .target = target});
+    expect_status(reply, 200);
+    ck_assert_str_eq(reply_text(&reply, "device_id"), device_id);
+    ck_assert_str_eq(reply_text(&reply, "decision"), decision);
+    ck_assert_str_eq(reply_text(&reply, "reason"), reason);
+    reply_free(&reply);
+}

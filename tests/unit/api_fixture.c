@@ -1,0 +1,433 @@
+#include "tests/unit/api_fixture.h"
+
+#include "server/base/clock.h"
+#include "server/base/encoding.h"
+#include "server/base/file.h"
+#include "server/credential/profile.h"
+#include "server/crypto/random.h"
+
+#include <check.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static void must(enum status status, const struct detail *detail, const char *what) {
+    ck_assert_msg(status == STATUS_OK, "%s: %s (%s)", what, status_name(status),
+                  detail == NULL ? "" : detail->text);
+}
+
+/* --- authorities --- */
+
+static void write_file(const struct gateway *g, const char *name, struct bytes content) {
+    char path[128];
+    struct detail detail = {0};
+    (void)snprintf(path, sizeof path, "%s/%s", g->folder, name);
+    must(file_create(path, 0600, content, &detail), &detail, path);
+}
+
+static void make_authority(const struct gateway *g, const char *name) {
+    struct private_key *key;
+    struct detail detail = {0};
+    struct public_key public_key;
+    uint8_t spki[KEY_SPKI_MAX], der[CERTIFICATE_DER_MAX];
+    struct writer spki_out = writer_of(spki, sizeof spki), out = writer_of(der, sizeof der);
+    struct arena arena;
+    char file[64], *pem;
+    must(private_key_generate(&key, KEY_EC_P256), NULL, "key");
+    private_key_public(key, &public_key);
+    must(public_key_to_spki(&spki_out, &public_key), NULL, "spki");
+    struct certificate_request request = {.profile = PROFILE_CA,
+                                          .spki = writer_bytes(&spki_out),
+                                          .common_name = name,
+                                          .not_before = clock_unix() - 3600,
+                                          .not_after = clock_unix() + 3650 * (int64_t)86400};
+    random_bytes(request.serial, sizeof request.serial);
+    const struct issuer self = {.key = key};
+    must(profile_issue(&out, &self, &request, &detail), &detail, name);
+    arena_init(&arena, 65536);
+    (void)snprintf(file, sizeof file, "%s.pem", name);
+    write_file(g, file, bytes_of_text(certificate_to_pem(&arena, writer_bytes(&out))));
+    must(private_key_to_pem(&pem, key), NULL, "pem");
+    (void)snprintf(file, sizeof file, "%s.key", name);
+    write_file(g, file, bytes_of_text(pem));
+    free(pem);
+    arena_free(&arena);
+    private_key_free(key);
+}
+
+static void start_signer(struct gateway *g) {
+    char path[4][128];
+    struct detail detail = {0};
+    static const char *const names[] = {"identity.key", "identity.pem", "access.key", "access.pem"};
+    make_authority(g, "identity");
+    make_authority(g, "access");
+    for (size_t i = 0; i < 4; i++) {
+        (void)snprintf(path[i], sizeof path[i], "%s/%s", g->folder, names[i]);
+    }
+    const struct signer_options options = {.trust_domain = "gatehouse.test",
+                                           .identity_key_file = path[0],
+                                           .identity_certificate_file = path[1],
+                                           .access_key_file = path[2],
+                                           .access_certificate_file = path[3]};
+    must(signer_start(&g->signer, &options, &detail), &detail, "signer");
+}
+
+static void make_ek_trust(struct gateway *g) {
+    struct writer der = writer_of(g->ek_ca_der, sizeof g->ek_ca_der);
+    struct detail detail = {0};
+    struct arena arena;
+    soft_ca(&g->ek_ca, &der, clock_unix());
+    ck_assert(!der.overflow);
+    g->ek_ca_len = der.len;
+    arena_init(&arena, 65536);
+    const char *pem = certificate_to_pem(&arena, writer_bytes(&der));
+    must(trust_bundle_new(&g->ek_trust, bytes_of_text(pem), &detail), &detail, "EK trust");
+    arena_free(&arena);
+}
+
+/* --- what is there at the start --- */
+
+void certificate_sha256_of(uint8_t out[static 32], const char *seed) {
+    digest_compute(HASH_SHA256, bytes_of_text(seed), out);
+}
+
+static void register_all(struct gateway *g) {
+    static const char *const roles[] = {"viewer", "operator", "author", "approver", "admin"};
+    struct store_writer *writer;
+    struct detail detail = {0};
+    must(store_writer_new(&writer, g->store, &detail), &detail, "writer");
+    must(store_begin(writer, &detail), &detail, "begin");
+    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
+        struct operator_row row = {.created = clock_unix(), .updated = clock_unix()};
+        (void)snprintf(row.name, sizeof row.name, "%s", roles[i]);
+        (void)snprintf(row.role, sizeof row.role, "%s", roles[i]);
+        certificate_sha256_of(row.certificate_sha256, roles[i]);
+        must(store_operator_put(writer, &row, false), NULL, "operator");
+    }
+    struct proxy_row proxy = {.name = "edge", .dialect = "none", .created = clock_unix()};
+    proxy.updated = proxy.created;
+    certificate_sha256_of(proxy.certificate_sha256, "edge");
+    must(store_proxy_put(writer, &proxy, false), NULL, "proxy");
+    must(store_commit(writer, &detail), &detail, "commit");
+    store_writer_free(writer);
+}
+
+static void load_policy(struct gateway *g) {
+    struct store_reader *reader;
+    struct detail detail = {0};
+    must(store_reader_new(&reader, g->store, &detail), &detail, "reader");
+    must(policy_reload(g->policy, reader, &detail), &detail, "policy");
+    must(fleet_table_load(g->table, reader, clock_unix(), &detail), &detail, "fleet table");
+    store_reader_free(reader);
+}
+
+static void fill_config(struct config *config) {
+    *config = (struct config){.trust_domain = "gatehouse.test",
+                              .identity_lifetime_s = 365 * 86400,
+                              .enrolment_pending_max = 16,
+                              .enrolment_pending_per_ip = 8,
+                              .enrolment_per_ip_per_minute = 0,
+                              .enrolment_expiry_s = 600,
+                              .challenge_expiry_s = 300,
+                              .challenge_max = 1000};
+    for (size_t i = 0; i < NUM_PLANES; i++) {
+        config->plane[i].enabled = true;
+    }
+}
+
+static void start_api(struct gateway *g) {
+    struct detail detail = {0};
+    const struct api_options options = {.config = &g->config,
+                                        .store = g->store,
+                                        .table = g->table,
+                                        .policy = g->policy,
+                                        .challenges = g->challenges,
+                                        .committer = g->committer,
+                                        .signer = g->signer,
+                                        .ek_trust = g->ek_trust};
+    must(api_new(&g->api, &options, &detail), &detail, "api");
+    for (enum config_plane plane = 0; plane < NUM_PLANES; plane++) {
+        const struct http_service *service = api_service(g->api, plane);
+        g->worker[plane] = service->worker_new(service->context, 0);
+        ck_assert_ptr_nonnull(g->worker[plane]);
+    }
+}
+
+void gateway_start(struct gateway *g) {
+    struct detail detail = {0};
+    char path[128];
+    *g = (struct gateway){.folder = "/tmp/gatehouse-test-XXXXXX"};
+    ck_assert_ptr_nonnull(mkdtemp(g->folder));
+    fill_config(&g->config);
+    start_signer(g);
+    make_ek_trust(g);
+    (void)snprintf(path, sizeof path, "%s/gatehouse.db", g->folder);
+    must(store_open(&g->store, path, &detail), &detail, "store");
+    register_all(g);
+    must(fleet_table_new(&g->table), NULL, "fleet table");
+    must(policy_holder_new(&g->policy), NULL, "policy");
+    must(challenges_new(&g->challenges, g->config.challenge_max, 300000), NULL, "challenges");
+    fleet_thread_enter(); /* left again: the first worker registers this thread */
+    load_policy(g);
+    fleet_thread_leave();
+    const struct committer_options options = {
+        .store = g->store, .signer = g->signer, .table = g->table, .policy = g->policy};
+    must(committer_start(&g->committer, &options, &detail), &detail, "committer");
+    start_api(g);
+}
+
+void gateway_stop(struct gateway *g) {
+    char command[128];
+    committer_stop(g->committer);
+    for (enum config_plane plane = NUM_PLANES; plane-- > 0;) {
+        api_service(g->api, plane)->worker_free(g->worker[plane]);
+    }
+    api_free(g->api);
+    fleet_thread_enter();
+    challenges_free(g->challenges);
+    policy_holder_free(g->policy);
+    fleet_table_free(g->table);
+    fleet_thread_leave();
+    store_close(g->store);
+    trust_bundle_free(g->ek_trust);
+    private_key_free(g->ek_ca);
+    signer_free(g->signer);
+    (void)snprintf(command, sizeof command, "rm -rf %s", g->folder);
+    ck_assert_int_eq(system(command), 0);
+}
+
+/* A disk that takes no more: no file may grow. */
+void gateway_break_store(struct gateway *g, bool broken) {
+    struct rlimit limit;
+    (void)g;
+    ck_assert(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = broken ? 0 : limit.rlim_max;
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* --- callers --- */
+
+struct caller caller_nobody(void) {
+    return (struct caller){.peer = {.address = "192.0.2.1"}};
+}
+
+struct caller caller_local(void) {
+    return (struct caller){.peer = {.local = true, .address = "local"}};
+}
+
+struct caller caller_certificate(const char *seed) {
+    struct caller caller = {.peer = {.authenticated = true, .address = "192.0.2.2"}};
+    certificate_sha256_of(caller.peer.leaf_sha256, seed);
+    return caller;
+}
+
+struct caller caller_operator(const char *role) {
+    return caller_certificate(role);
+}
+
+struct caller caller_proxy(void) {
+    return caller_certificate("edge");
+}
+
+/* --- exchanges --- */
+
+struct exchange {
+    struct http_exchange x; /* first */
+    const struct call *call;
+    struct arena arena;
+    char path[512];
+    pthread_mutex_t lock;
+    pthread_cond_t woken;
+    bool resumed;
+};
+
+static void resume(struct http_exchange *x) {
+    struct exchange *e = (struct exchange *)x;
+    (void)pthread_mutex_lock(&e->lock);
+    e->resumed = true;
+    (void)pthread_cond_signal(&e->woken);
+    (void)pthread_mutex_unlock(&e->lock);
+}
+
+static const char *request_header(const struct http_exchange *x, const char *name, size_t *count) {
+    const struct call *c = ((const struct exchange *)(const void *)x)->call;
+    const char *value = NULL;
+    if (strcasecmp(name, "Content-Type") == 0) {
+        value = c->content_type != NULL ? c->content_type
+                : c->body != NULL       ? "application/json"
+                                        : NULL;
+        value = value != NULL && value[0] == '\0' ? NULL : value;
+    } else if (strcasecmp(name, "If-Match") == 0) {
+        value = c->if_match;
+    }
+    if (count != NULL) {
+        *count = value != NULL;
+    }
+    return value;
+}
+
+static enum http_method method_of(const char *name) {
+    static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"};
+    for (enum http_method m = HTTP_GET; m < HTTP_OTHER; m++) {
+        if (strcmp(names[m], name) == 0) {
+            return m;
+        }
+    }
+    return HTTP_OTHER;
+}
+
+static void begin(struct exchange *e, struct gateway *g, const struct call *c) {
+    uint8_t id[16];
+    *e = (struct exchange){.call = c,
+                           .lock = PTHREAD_MUTEX_INITIALIZER,
+                           .woken = PTHREAD_COND_INITIALIZER};
+    arena_init(&e->arena, (size_t)64 << 20);
+    ck_assert_uint_lt(strlen(c->target), sizeof e->path);
+    (void)snprintf(e->path, sizeof e->path, "%s", c->target);
+    char *query = strchr(e->path, '?');
+    if (query != NULL) {
+        *query++ = '\0';
+    }
+    random_bytes(id, sizeof id);
+    hex_encode(e->x.request_id, bytes_of(id, sizeof id));
+    e->x.method = method_of(c->method);
+    e->x.method_name = c->method;
+    e->x.path = e->path;
+    e->x.query = query == NULL ? "" : query;
+    e->x.peer = &c->caller->peer;
+    e->x.received_us = clock_monotonic_us();
+    e->x.arena = &e->arena;
+    e->x.worker = g->worker[c->plane];
+    e->x.resume = resume;
+    e->x.request_header = request_header;
+}
+
+static void wait_for(struct exchange *e) {
+    (void)pthread_mutex_lock(&e->lock);
+    while (!e->resumed) {
+        (void)pthread_cond_wait(&e->woken, &e->lock);
+    }
+    e->resumed = false;
+    (void)pthread_mutex_unlock(&e->lock);
+}
+
+static void keep(struct reply *out, const struct http_exchange *x) {
+    size_t len = 0;
+    out->status = x->status;
+    (void)snprintf(out->content_type, sizeof out->content_type, "%s",
+                   x->content_type == NULL ? "" : x->content_type);
+    for (size_t i = 0; i < x->num_headers; i++) {
+        len += (size_t)snprintf(out->headers + len, sizeof out->headers - len, "%s: %s\n",
+                                x->header[i].name, x->header[i].value);
+        ck_assert_uint_lt(len, sizeof out->headers);
+    }
+    out->len = x->answer.len;
+    out->text = malloc(x->answer.len + 1);
+    ck_assert_ptr_nonnull(out->text);
+    if (x->answer.len > 0) {
+        memcpy(out->text, x->answer.data, x->answer.len);
+    }
+    out->text[x->answer.len] = '\0';
+    out->json = strstr(out->content_type, "json") == NULL
+                    ? NULL
+                    : json_loadb(out->text, out->len, JSON_REJECT_DUPLICATES, NULL);
+    if (strstr(out->content_type, "json") != NULL) {
+        ck_assert_msg(out->json != NULL, "an answer that is not JSON: %s", out->text);
+    }
+}
+
+struct reply call(struct gateway *g, const struct call *c) {
+    const struct http_service *service = api_service(g->api, c->plane);
+    struct reply out = {0};
+    struct exchange e;
+    char *copy = NULL;
+    begin(&e, g, c);
+    service->admit(service->context, &e.x);
+    if (e.x.status == 0) {
+        size_t len = c->body == NULL ? 0 : c->body_len != 0 ? c->body_len : strlen(c->body);
+        copy = malloc(len == 0 ? 1 : len); /* of its very size: readers past its end are seen */
+        ck_assert_ptr_nonnull(copy);
+        if (len > 0) {
+            memcpy(copy, c->body, len);
+        }
+        e.x.body = bytes_of(copy, len);
+        enum http_next next = service->handle(service->context, &e.x);
+        while (next == HTTP_WAIT) {
+            wait_for(&e);
+            next = service->finish(service->context, &e.x);
+        }
+    }
+    ck_assert_uint_ne(e.x.status, 0);
+    keep(&out, &e.x);
+    service->ended(service->context, &e.x);
+    arena_free(&e.arena);
+    free(copy);
+    return out;
+}
+
+void reply_free(struct reply *reply) {
+    free(reply->text);
+    json_decref(reply->json);
+    *reply = (struct reply){0};
+}
+
+const char *reply_header(const struct reply *reply, const char *name) {
+    static _Thread_local char value[512];
+    size_t len = strlen(name);
+    for (const char *at = reply->headers; *at != '\0'; at = strchr(at, '\n') + 1) {
+        if (strncasecmp(at, name, len) == 0 && at[len] == ':') {
+            (void)snprintf(value, sizeof value, "%.*s", (int)strcspn(at + len + 2, "\n"),
+                           at + len + 2);
+            return value;
+        }
+    }
+    return "";
+}
+
+const char *reply_text(const struct reply *reply, const char *member) {
+    const char *value = json_string_value(json_object_get(reply->json, member));
+    return value == NULL ? "" : value;
+}
+
+struct reply admin(struct gateway *g, const char *role, const char *method, const char *target,
+                   const char *body) {
+    struct caller caller = caller_operator(role);
+    return call(g, &(struct call){.plane = PLANE_ADMIN,
+                                  .caller = &caller,
+                                  .method = method,
+                                  .target = target,
+                                  .body = body});
+}
+
+void check_code(const struct reply *reply, unsigned status, const char *code) {
+    expect_status(*reply, status);
+    if (code == NULL) {
+        return;
+    }
+    ck_assert_str_eq(reply->content_type, "application/problem+json");
+    ck_assert_str_eq(reply_text(reply, "code"), code);
+    ck_assert_int_eq(json_integer_value(json_object_get(reply->json, "status")), status);
+    ck_assert_str_ne(reply_text(reply, "title"), "");
+    ck_assert_str_ne(reply_text(reply, "type"), "");
+    ck_assert_str_ne(reply_text(reply, "detail"), "");
+    ck_assert_uint_eq(strlen(reply_text(reply, "request_id")), 32);
+}
+
+void expect(struct gateway *g, const struct call *what, unsigned status, const char *code) {
+    struct reply reply = call(g, what);
+    check_code(&reply, status, code);
+    reply_free(&reply);
+}
+
+void expect_admin(struct gateway *g, const char *role, const char *method, const char *target,
+                  const char *body, unsigned status, const char *code) {
+    struct reply reply = admin(g, role, method, target, body);
+    check_code(&reply, status, code);
+    reply_free(&reply);
+}

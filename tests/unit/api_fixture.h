@@ -1,0 +1,126 @@
+/* A whole gateway in this process, without its transport: real store, committer, signer, fleet
+ * table and routes in a folder of its own. Exchanges are made by hand. Failures of the fixture
+ * itself fail the test that runs. */
+#ifndef GATEHOUSE_TESTS_API_FIXTURE_H
+#define GATEHOUSE_TESTS_API_FIXTURE_H
+
+#include "api/api.h"
+#include "tests/unit/soft_tpm.h"
+
+#include <jansson.h>
+
+struct gateway {
+    char folder[64];
+    struct config config;
+    struct store *store;
+    struct signer *signer;
+    struct fleet_table *table;
+    struct policy_holder *policy;
+    struct challenges *challenges;
+    struct committer *committer;
+    struct trust_bundle *ek_trust;
+    struct private_key *ek_ca;
+    uint8_t ek_ca_der[2048];
+    size_t ek_ca_len;
+    struct api *api;
+    void *worker[NUM_PLANES];
+};
+
+/* A gateway with an operator of every role (named after it), the proxy "edge" and no model. */
+void gateway_start(struct gateway *g);
+void gateway_stop(struct gateway *g);
+/* Makes every write to the store fail, or lets them work again. */
+void gateway_break_store(struct gateway *g, bool broken);
+
+struct caller {
+    struct http_peer peer;
+};
+struct caller caller_nobody(void);
+struct caller caller_local(void);
+struct caller caller_certificate(const char *seed); /* the one registered with this seed */
+struct caller caller_operator(const char *role);
+struct caller caller_proxy(void); /* "edge" */
+void certificate_sha256_of(uint8_t out[static 32], const char *seed);
+
+enum { REPLY_HEADERS = 2048 };
+struct reply {
+    unsigned status;
+    char content_type[64];
+    char headers[REPLY_HEADERS]; /* "Name: value\n"... */
+    char *text;                  /* terminated */
+    size_t len;
+    json_t *json; /* NULL when it is none */
+};
+void reply_free(struct reply *reply);
+/* "" when there is no such header, or member. */
+const char *reply_header(const struct reply *reply, const char *name);
+const char *reply_text(const struct reply *reply, const char *member);
+
+struct call {
+    enum config_plane plane;
+    const struct caller *caller;
+    const char *method, *target; /* "/path?query" */
+    const char *body;            /* NULL: none */
+    size_t body_len;             /* 0: strlen */
+    const char *content_type;    /* NULL: application/json with a body; "": none */
+    const char *if_match;
+};
+/* The caller frees the reply. Nothing but `status` is checked when it is not 0. */
+struct reply call(struct gateway *g, const struct call *what);
+struct reply admin(struct gateway *g, const char *role, const char *method, const char *target,
+                   const char *body);
+/* One request whose answer must have this status, and code when it is not NULL. */
+void expect(struct gateway *g, const struct call *what, unsigned status, const char *code);
+void expect_admin(struct gateway *g, const char *role, const char *method, const char *target,
+                  const char *body, unsigned status, const char *code);
+#define expect_status(reply, wanted)                                                               \
+    ck_assert_msg((reply).status == (wanted), "status %u: %s", (reply).status,                     \
+                  (reply).text == NULL ? "" : (reply).text)
+void check_code(const struct reply *reply, unsigned status, const char *code);
+
+/* --- devices --- */
+
+struct soft_device {
+    struct soft_tpm tpm;
+    struct private_key *key; /* of the identity, and of its credentials */
+    char model[65];
+    char id[33];
+    struct caller caller;
+    char enrollment[33];
+    char *blob, *secret; /* base64, as the gateway answered */
+    uint8_t log[65536];
+    size_t log_len;
+};
+/* Boots: PCRs and log agree. */
+void device_init(struct soft_device *d, const char *model);
+void device_cleanup(struct soft_device *d);
+void device_boot(struct soft_device *d);
+
+enum { BODY_SIZE = 256 * 1024 };
+/* The body of POST /v1/enrollments; `certificate` false: without the EK's. */
+void device_enrolment_body(struct gateway *g, struct soft_device *d, char *out, bool certificate);
+struct reply device_enrol(struct gateway *g, struct soft_device *d);
+/* {"secret":...} out of what the gateway answered. */
+void device_activation_body(struct soft_device *d, char *out);
+struct reply device_activate(struct gateway *g, struct soft_device *d);
+/* Both, and the device's certificate becomes its caller's. */
+void device_join(struct gateway *g, struct soft_device *d);
+
+/* A nonce; 44 characters of base64. */
+void device_challenge(struct gateway *g, struct soft_device *d, char nonce[static 48]);
+/* The body of POST /v1/evidence for PCRs 0-9 and 14. */
+void device_evidence_body(struct soft_device *d, char *out, const char *nonce);
+struct reply device_send(struct gateway *g, struct soft_device *d, const char *body);
+/* Challenge, quote, evidence. */
+struct reply device_prove(struct gateway *g, struct soft_device *d);
+
+/* A model, and a baseline that is just what the device booted, in force. */
+void gateway_add_model(struct gateway *g, const char *model);
+void gateway_add_baseline(struct gateway *g, const struct soft_device *d, char id[static 33]);
+void device_baseline_body(const struct soft_device *d, char *out, const char *label);
+
+/* "allow" or "deny", and the reason, as a proxy sees it. */
+void check_decision(struct gateway *g, const char *device_id, const char *decision,
+                    const char *reason);
+
+#endif
