@@ -231,10 +231,9 @@ void check_decision(struct gateway *g, const char *device_id, const char *decisi
     char target[96];
     struct caller proxy = caller_proxy();
     (void)snprintf(target, sizeof target, "/v1/decisions/%s", device_id);
-    struct reply reply = call(g, &(struct call){.plane = PLANE_PROXY,
-                                                .caller = &proxy,
-                                                .method = "GET",
-                                                .target = target});
+    struct reply reply = call(
+        g,
+        &(struct call){.plane = PLANE_PROXY, .caller = &proxy, .method = "GET", .target = target});
     expect_status(reply, 200);
     ck_assert_str_eq(reply_text(&reply, "device_id"), device_id);
     ck_assert_str_eq(reply_text(&reply, "decision"), decision);

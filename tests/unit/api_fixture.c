@@ -284,9 +284,8 @@ static enum http_method method_of(const char *name) {
 
 static void begin(struct exchange *e, struct gateway *g, const struct call *c) {
     uint8_t id[16];
-    *e = (struct exchange){.call = c,
-                           .lock = PTHREAD_MUTEX_INITIALIZER,
-                           .woken = PTHREAD_COND_INITIALIZER};
+    *e = (struct exchange){
+        .call = c, .lock = PTHREAD_MUTEX_INITIALIZER, .woken = PTHREAD_COND_INITIALIZER};
     arena_init(&e->arena, (size_t)64 << 20);
     ck_assert_uint_lt(strlen(c->target), sizeof e->path);
     (void)snprintf(e->path, sizeof e->path, "%s", c->target);
