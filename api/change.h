@@ -18,7 +18,7 @@ struct change_kind {
     /* The commit is durable. */
     enum http_next (*answer)(struct change *c);
 };
-#define CHANGE_COMMIT(...) {.apply = change_apply, .done = change_done __VA_OPT__(, ) __VA_ARGS__}
+#define CHANGE_COMMIT(...) {.apply = change_apply, .done = change_done, __VA_ARGS__}
 
 struct change {
     struct commit commit; /* first */

@@ -8,7 +8,7 @@
      .pattern = (path),                                                                            \
      .roles = (who),                                                                               \
      .handle = (handler),                                                                          \
-     __VA_OPT__(__VA_ARGS__)}
+     __VA_ARGS__}
 #define READS(shape) .body_rule = BODY_SHAPE, .body = &(shape)
 #define TAKES(shape) .query = &(shape)
 

@@ -54,11 +54,3 @@ void detail_prefix(struct detail *detail, const char *format, ...) {
     size_t used = strlen(detail->text);
     (void)snprintf(detail->text + used, sizeof detail->text - used, ": %s", old.text);
 }
-
-enum status status_fail(struct detail *detail, enum status status, const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    set_text(detail, format, args);
-    va_end(args);
-    return status;
-}

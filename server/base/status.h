@@ -44,8 +44,8 @@ void detail_set(struct detail *detail, const char *format, ...) PRINTF_LIKE(2, 3
 /* Puts "prefix: " before what is there, cut to fit. NULL is allowed. */
 void detail_prefix(struct detail *detail, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* Sets the detail and returns `status`: `return status_fail(detail, STATUS_MALFORMED, "...")`. */
-MUST_USE enum status status_fail(struct detail *detail, enum status status, const char *format, ...)
-    PRINTF_LIKE(3, 4);
+/* Sets the detail and is `code`: `return status_fail(detail, STATUS_MALFORMED, "...")`. A macro, so
+ * that compilers and analysers see which status comes out. */
+#define status_fail(detail, code, ...) (detail_set((detail), __VA_ARGS__), (enum status)(code))
 
 #endif

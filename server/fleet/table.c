@@ -6,8 +6,12 @@
 #include "server/fleet/rcu.h"
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Instead of liburcu's own, in which clang sees a const dropped. */
+#define HOLDER(node, type, member) ((type *)(void *)((char *)(node) - offsetof(type, member)))
 
 /* How it is kept. A device, once known, stays; what may change about its standing is one word, so
  * that readers see all of it or none. A credential is immutable but for its revocation. Readers
@@ -74,7 +78,7 @@ static unsigned long hash_of(const struct fleet_table *table, const uint8_t *key
 }
 
 static struct device *device_of(struct cds_lfht_node *node) {
-    return caa_container_of(node, struct device, node);
+    return HOLDER(node, struct device, node);
 }
 
 static int match_device(struct cds_lfht_node *node, const void *id) {
@@ -84,13 +88,13 @@ static int match_device(struct cds_lfht_node *node, const void *id) {
 }
 
 static int match_sha256(struct cds_lfht_node *node, const void *sha256) {
-    struct credential *credential = caa_container_of(node, struct credential, by_sha256);
+    struct credential *credential = HOLDER(node, struct credential, by_sha256);
     (void)atomic_load_explicit(&credential->flags, memory_order_acquire);
     return memcmp(credential->sha256, sha256, sizeof credential->sha256) == 0;
 }
 
 static int match_serial(struct cds_lfht_node *node, const void *serial) {
-    struct credential *credential = caa_container_of(node, struct credential, by_serial);
+    struct credential *credential = HOLDER(node, struct credential, by_serial);
     (void)atomic_load_explicit(&credential->flags, memory_order_acquire);
     return memcmp(credential->serial, serial, RAW_ID) == 0;
 }
@@ -107,7 +111,7 @@ static struct credential *find_sha256(const struct fleet_table *table, const uin
     struct cds_lfht_iter iter;
     cds_lfht_lookup(table->by_sha256.table, hash_of(table, sha256), match_sha256, sha256, &iter);
     struct cds_lfht_node *node = cds_lfht_iter_get_node(&iter);
-    return node == NULL ? NULL : caa_container_of(node, struct credential, by_sha256);
+    return node == NULL ? NULL : HOLDER(node, struct credential, by_sha256);
 }
 
 static struct credential *find_serial(const struct fleet_table *table,
@@ -115,7 +119,7 @@ static struct credential *find_serial(const struct fleet_table *table,
     struct cds_lfht_iter iter;
     cds_lfht_lookup(table->by_serial.table, hash_of(table, serial), match_serial, serial, &iter);
     struct cds_lfht_node *node = cds_lfht_iter_get_node(&iter);
-    return node == NULL ? NULL : caa_container_of(node, struct credential, by_serial);
+    return node == NULL ? NULL : HOLDER(node, struct credential, by_serial);
 }
 
 /* --- deciding --- */

@@ -184,7 +184,7 @@ unsigned client_request(struct client *client, const char *method, const char *p
         return 0;
     }
     /* A small request goes out in one record, as it would from any client. */
-    if (body_len > 0 && (size_t)len + body_len <= sizeof head) {
+    if (body != NULL && body_len > 0 && (size_t)len + body_len <= sizeof head) {
         memcpy(head + len, body, body_len);
         len += (int)body_len;
         body_len = 0;

@@ -36,9 +36,11 @@ else
     fail 'clang-tidy'
 fi
 
+# Tests are left out: cppcheck does not see that a failed assertion ends them.
+code=$(echo "$sources" | grep -v "^tests/")
 if cppcheck --quiet --std=c11 --language=c --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
     -j "$(nproc)" -I. -D_GNU_SOURCE -D__GNUC__ --suppress=missingInclude \
-    --suppress=unknownMacro --suppress=normalCheckLevelMaxBranches $sources; then
+    --suppress=unknownMacro --suppress=normalCheckLevelMaxBranches $code; then
     ok 'cppcheck'
 else
     fail 'cppcheck'
