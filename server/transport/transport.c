@@ -49,11 +49,13 @@ static void set_defaults(struct transport_limits *limits) {
 static bool copy_conf(struct transport_plane *out, const struct transport_plane *in) {
     *out = *in;
     set_defaults(&out->limits);
-    bool good =
-        copy_text(&out->name, in->name) & copy_text(&out->certificate_file, in->certificate_file) &
-        copy_text(&out->key_file, in->key_file) & copy_text(&out->anchors_file, in->anchors_file);
+    /* Each is copied, whatever became of the one before: none may point into `in` any more. */
+    bool good = copy_text(&out->name, in->name);
+    good = copy_text(&out->certificate_file, in->certificate_file) && good;
+    good = copy_text(&out->key_file, in->key_file) && good;
+    good = copy_text(&out->anchors_file, in->anchors_file) && good;
     for (size_t i = 0; i < TRANSPORT_MAX_LISTEN; i++) {
-        good = copy_text(&out->listen[i], in->listen[i]) & good;
+        good = copy_text(&out->listen[i], in->listen[i]) && good;
     }
     return good;
 }
