@@ -271,7 +271,7 @@ void quote_write(struct writer *out, const struct quote_builder *quote) {
         write_u16be(out, quote->bank[i].alg);
         write_u8(out, quote->bank[i].size_of_select);
         for (unsigned n = 0; n < quote->bank[i].size_of_select; n++) {
-            write_u8(out, n < 4 ? (uint8_t)(quote->bank[i].mask >> (8 * n)) : 0);
+            write_u8(out, (uint8_t)(n < 4 ? quote->bank[i].mask >> (8 * n) : 0));
         }
     }
     write_u16be(out, (uint16_t)quote->digest_len);
