@@ -16,7 +16,7 @@ enum { SHARDS = 64, RAW_ID = 16, FIRST_BUCKETS = 16 };
 
 struct challenge {
     struct challenge *next;          /* in its bucket, newest first */
-    struct challenge *older, *newer; /* in its shard */
+    struct challenge *older, *newer; /* in its shard, a ring */
     uint8_t device[RAW_ID], nonce[CHALLENGE_LEN], context[32];
     int64_t expires_ms;
     bool used;
@@ -26,7 +26,7 @@ struct shard {
     pthread_mutex_t lock;
     struct challenge **bucket;
     size_t num_buckets, num;
-    struct challenge *oldest, *newest;
+    struct challenge ring; /* its newer is the oldest of all, its older the newest */
 };
 
 struct challenges {
@@ -78,7 +78,7 @@ static void resize(struct challenges *c, struct shard *shard, size_t num) {
     free(shard->bucket);
     shard->bucket = bucket;
     shard->num_buckets = num;
-    for (struct challenge *at = shard->oldest; at != NULL; at = at->newer) {
+    for (struct challenge *at = shard->ring.newer; at != &shard->ring; at = at->newer) {
         struct challenge **head = bucket_of(shard, hash_of(c, at->device));
         at->next = *head;
         *head = at;
@@ -100,8 +100,8 @@ static void forget(struct challenges *c, struct shard *shard, struct challenge *
         link = &(*link)->next;
     }
     *link = challenge->next;
-    *(challenge->older == NULL ? &shard->oldest : &challenge->older->newer) = challenge->newer;
-    *(challenge->newer == NULL ? &shard->newest : &challenge->newer->older) = challenge->older;
+    challenge->older->newer = challenge->newer;
+    challenge->newer->older = challenge->older;
     shard->num--;
     struct challenge *other = NULL;
     if (count_of(shard, hash, challenge->device, &other) == 0) {
@@ -113,8 +113,11 @@ static void forget(struct challenges *c, struct shard *shard, struct challenge *
 
 /* Forgets what expired before `before_ms`. */
 static void forget_old(struct challenges *c, struct shard *shard, int64_t before_ms) {
-    while (shard->oldest != NULL && shard->oldest->expires_ms <= before_ms) {
-        forget(c, shard, shard->oldest);
+    struct challenge *newer;
+    for (struct challenge *at = shard->ring.newer;
+         at != &shard->ring && at->expires_ms <= before_ms; at = newer) {
+        newer = at->newer;
+        forget(c, shard, at);
         fit(c, shard);
     }
 }
@@ -144,9 +147,10 @@ static void add(struct challenges *c, struct shard *shard, uint64_t hash,
     struct challenge **head = bucket_of(shard, hash);
     challenge->next = *head;
     *head = challenge;
-    challenge->older = shard->newest;
-    *(shard->newest == NULL ? &shard->oldest : &shard->newest->newer) = challenge;
-    shard->newest = challenge;
+    challenge->older = shard->ring.older;
+    challenge->newer = &shard->ring;
+    challenge->older->newer = challenge;
+    shard->ring.older = challenge;
     shard->num++;
     fit(c, shard);
 }
@@ -252,6 +256,7 @@ enum status challenges_new(struct challenges **out, unsigned max, int64_t lifeti
     for (size_t i = 0; i < SHARDS; i++) {
         c->shard[i].bucket = calloc(FIRST_BUCKETS, sizeof(struct challenge *));
         c->shard[i].num_buckets = FIRST_BUCKETS;
+        c->shard[i].ring.older = c->shard[i].ring.newer = &c->shard[i].ring;
         if (c->shard[i].bucket == NULL || pthread_mutex_init(&c->shard[i].lock, NULL) != 0) {
             status = STATUS_MEMORY;
         }
@@ -270,9 +275,7 @@ void challenges_free(struct challenges *c) {
     }
     for (size_t i = 0; i < SHARDS; i++) {
         struct shard *shard = &c->shard[i];
-        while (shard->oldest != NULL) {
-            forget(c, shard, shard->oldest);
-        }
+        forget_old(c, shard, INT64_MAX);
         free(shard->bucket);
         (void)pthread_mutex_destroy(&shard->lock);
     }

@@ -5,13 +5,11 @@
 #include "server/fleet/names.h"
 #include "server/fleet/rcu.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Instead of liburcu's own, in which clang sees a const dropped. */
-#define HOLDER(node, type, member) ((type *)(void *)((char *)(node) - offsetof(type, member)))
 
 /* How it is kept. A device, once known, stays; what may change about its standing is one word, so
  * that readers see all of it or none. A credential is immutable but for its revocation. Readers
@@ -46,6 +44,9 @@ struct slab {
     struct device device[SLAB_DEVICES];
 };
 
+static_assert(offsetof(struct credential, by_sha256) == 0, "of_sha256 casts");
+static_assert(offsetof(struct device, node) == 0, "device_of casts");
+
 struct index {
     struct cds_lfht *table;
     uint64_t num, buckets;
@@ -78,7 +79,15 @@ static unsigned long hash_of(const struct fleet_table *table, const uint8_t *key
 }
 
 static struct device *device_of(struct cds_lfht_node *node) {
-    return HOLDER(node, struct device, node);
+    return (struct device *)node;
+}
+
+static struct credential *of_sha256(struct cds_lfht_node *node) {
+    return (struct credential *)node;
+}
+
+static struct credential *of_serial(struct cds_lfht_node *node) {
+    return (struct credential *)((char *)node - offsetof(struct credential, by_serial));
 }
 
 static int match_device(struct cds_lfht_node *node, const void *id) {
@@ -88,13 +97,13 @@ static int match_device(struct cds_lfht_node *node, const void *id) {
 }
 
 static int match_sha256(struct cds_lfht_node *node, const void *sha256) {
-    struct credential *credential = HOLDER(node, struct credential, by_sha256);
+    struct credential *credential = of_sha256(node);
     (void)atomic_load_explicit(&credential->flags, memory_order_acquire);
     return memcmp(credential->sha256, sha256, sizeof credential->sha256) == 0;
 }
 
 static int match_serial(struct cds_lfht_node *node, const void *serial) {
-    struct credential *credential = HOLDER(node, struct credential, by_serial);
+    struct credential *credential = of_serial(node);
     (void)atomic_load_explicit(&credential->flags, memory_order_acquire);
     return memcmp(credential->serial, serial, RAW_ID) == 0;
 }
@@ -111,7 +120,7 @@ static struct credential *find_sha256(const struct fleet_table *table, const uin
     struct cds_lfht_iter iter;
     cds_lfht_lookup(table->by_sha256.table, hash_of(table, sha256), match_sha256, sha256, &iter);
     struct cds_lfht_node *node = cds_lfht_iter_get_node(&iter);
-    return node == NULL ? NULL : HOLDER(node, struct credential, by_sha256);
+    return node == NULL ? NULL : of_sha256(node);
 }
 
 static struct credential *find_serial(const struct fleet_table *table,
@@ -119,7 +128,7 @@ static struct credential *find_serial(const struct fleet_table *table,
     struct cds_lfht_iter iter;
     cds_lfht_lookup(table->by_serial.table, hash_of(table, serial), match_serial, serial, &iter);
     struct cds_lfht_node *node = cds_lfht_iter_get_node(&iter);
-    return node == NULL ? NULL : HOLDER(node, struct credential, by_serial);
+    return node == NULL ? NULL : of_serial(node);
 }
 
 /* --- deciding --- */
