@@ -1,10 +1,10 @@
 /* Event logs of real firmware against what independent tools, and often the TPM itself, say of them. */
 #include "server/commands/commands.h"
 #include "tests/unit/real_data.h"
+#include "tests/unit/run_command.h"
 
 #include <check.h>
 #include <dirent.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,29 +21,13 @@ static char complaint[1024];
 
 /* `gatehouse inspect`, its output and its complaint. */
 static int inspect(const char *file) {
-    char subcommand[] = "inspect", argument[600];
-    char *argv[] = {subcommand, argument, NULL};
-    (void)snprintf(argument, sizeof argument, "%s", file);
-    FILE *out = tmpfile(), *err = tmpfile();
-    int kept_out = dup(STDOUT_FILENO), kept_err = dup(STDERR_FILENO);
-    ck_assert_ptr_nonnull(out);
-    ck_assert_ptr_nonnull(err);
-    (void)fflush(stdout);
-    ck_assert_int_ge(dup2(fileno(out), STDOUT_FILENO), 0);
-    ck_assert_int_ge(dup2(fileno(err), STDERR_FILENO), 0);
-    int status = command_inspect(2, argv);
-    (void)fflush(stdout);
-    (void)fflush(stderr);
-    ck_assert_int_ge(dup2(kept_out, STDOUT_FILENO), 0);
-    ck_assert_int_ge(dup2(kept_err, STDERR_FILENO), 0);
-    (void)close(kept_out);
-    (void)close(kept_err);
-    rewind(out);
-    rewind(err);
-    told = json_loadf(out, JSON_REJECT_DUPLICATES, NULL);
-    complaint[fread(complaint, 1, sizeof complaint - 1, err)] = '\0';
-    (void)fclose(out);
-    (void)fclose(err);
+    const char *argv[] = {"inspect", file, NULL};
+    struct command_run run;
+    run_command(&run, command_inspect, argv, NULL);
+    told = json_loads(run.out, JSON_REJECT_DUPLICATES, NULL);
+    (void)snprintf(complaint, sizeof complaint, "%s", run.err);
+    int status = run.status;
+    command_run_free(&run);
     return status;
 }
 
