@@ -17,8 +17,10 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/gatehouse.XXXXXX") || exit 1
 failed=0
 export LC_ALL=C TZ=UTC0
 
+# shellcheck source=deploy/demo/device.sh
 . "$demo/device.sh"
-[ ! -e "$demo/gateway.sh" ] || . "$demo/gateway.sh"
+# shellcheck source=deploy/demo/gateway.sh
+. "$demo/gateway.sh"
 
 clean_up() {
     trap - EXIT HUP INT TERM
@@ -60,6 +62,35 @@ must() {
     "$@" >"$work/must.out" 2>&1 && return
     not_ok "$claimed" "failed: $*" "$(tail -n 20 "$work/must.out")"
     finish
+}
+
+# answered TEXT STATUS [CODE]: how the last call was answered.
+answered() {
+    if [ $# -eq 2 ]; then same "$1" "$2" "$status"; else same "$1" "$2 $3" "$status $(field .code)"; fi
+}
+
+# a_gateway DEVICE...: devices of one vendor, booted and with keys; a gateway that serves, trusts the vendor and
+# knows the model acme-edge9 with the first device's boot as its baseline. Enrolment is not limited.
+a_gateway() {
+    must 'a vendor is there' vendor_new acme
+    for device in "$@"; do
+        must "$device is made" device_new "$device" acme
+        must "$device boots" device_boot "$device"
+        must "$device makes keys" device_keys "$device"
+    done
+    must 'gatehouse init' gateway_init acme
+    export GATEHOUSE_ENROLMENT_PENDING_PER_IP=1000 GATEHOUSE_ENROLMENT_PER_IP_PER_MINUTE=100000
+    must 'gatehouse serve' gateway_start
+    must 'a model and its baseline' gateway_model acme-edge9 "$1"
+}
+
+# enrolled DEVICE...: they are, and have a credential each.
+enrolled() {
+    for device in "$@"; do
+        must "$device enrols" device_enrols "$device" acme-edge9
+        device_attests "$device"
+        [ "$status" = 201 ] || must "$device attests" cat "$answer" /nowhere
+    done
 }
 
 finish() {

@@ -1,0 +1,265 @@
+#!/bin/sh
+# demo.sh: the whole story on one machine, with a simulated TPM. `make demo` builds what it takes and runs it.
+#
+#   KEEP=1 make demo    leaves gateway and device running, and says how to go on
+#
+# Needs no root, asks nothing, uses free loopback ports, writes to a folder of its own and removes it. Ends
+# with 0 only when every step did what it says.
+set -eu
+
+demo=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$demo/../.." && pwd)
+BUILD=${BUILD:-build}
+case $BUILD in /*) gatehouse=$BUILD/gatehouse ;; *) gatehouse=$root/$BUILD/gatehouse ;; esac
+work=$(mktemp -d "${TMPDIR:-/tmp}/gatehouse-demo.XXXXXX")
+export LC_ALL=C TZ=UTC0
+
+# shellcheck source=deploy/demo/device.sh
+. "$demo/device.sh"
+# shellcheck source=deploy/demo/gateway.sh
+. "$demo/gateway.sh"
+
+if [ -t 1 ] && [ "${TERM:-dumb}" != dumb ] && [ -z "${NO_COLOR-}" ]; then
+    bold=$(printf '\033[1m') dim=$(printf '\033[2m') green=$(printf '\033[32m') red=$(printf '\033[31m') plain=$(printf '\033[0m')
+else
+    bold='' dim='' green='' red='' plain=''
+fi
+
+# --- telling -----------------------------------------------------------------------------------------
+
+number=0
+told=''
+
+chapter() { printf '\n%s%s%s\n' "$bold" "$1" "$plain"; }
+step() {
+    number=$((number + 1))
+    told=$1
+    printf '\n%s%2d.%s %s\n' "$bold" $number "$plain" "$1"
+}
+http() { printf '    %s%s%s  %s%s%s\n' "$dim" "$called" "$plain" "$green" "$status" "$plain"; }
+ran() { printf '    %s$ %s%s\n' "$dim" "$1" "$plain"; }
+fact() { printf '      %s\n' "$1"; }
+
+fail() {
+    printf '\n%sThis step did not do what it says: %s%s\n' "$red" "$told" "$plain" >&2
+    [ $# -eq 0 ] || printf '%s\n' "$1" >&2
+    if [ -s "$log" ]; then
+        echo 'The gateway says:' >&2
+        tail -n 15 "$log" | sed 's/^/    /' >&2
+    fi
+    exit 1
+}
+
+# must COMMAND...: a step of the device or of the gateway's program.
+must() { "$@" || fail "failed: $*"; }
+
+# expect STATUS [CODE]: of the call just made; shows it.
+expect() {
+    if [ "$status" != "$1" ] || { [ $# -gt 1 ] && [ "$(field .code)" != "$2" ]; }; then
+        fail "$called answered $status, not $*: $(head -c 600 "$answer") $(cat "$work/curl.err")"
+    fi
+    http
+}
+
+expect_decision() { # DEVICE "allow trusted"
+    found=$(decision "$1")
+    [ "$found" = "$2" ] || fail "the decision is '$found', not '$2': $(head -c 600 "$answer")"
+    http
+    fact "$(field '"decision: \(.decision), reason: \(.reason), lease until: \(.lease_expires_at)"')"
+}
+
+# --- ending ------------------------------------------------------------------------------------------
+
+clean_up() {
+    code=$?
+    trap - EXIT HUP INT TERM
+    stop_processes
+    rm -rf "$work"
+    exit $code
+}
+trap clean_up EXIT
+trap 'exit 130' HUP INT TERM
+
+for tool in swtpm swtpm_setup swtpm_localca tpm2 curl jq openssl xxd; do
+    command -v $tool >/dev/null || { echo "demo.sh: $tool is missing: make deps brings it" >&2; exit 1; }
+done
+[ -x "$gatehouse" ] || { echo "demo.sh: $gatehouse is missing: make builds it" >&2; exit 1; }
+
+# --- the story ---------------------------------------------------------------------------------------
+
+model=acme-edge9
+selection=0,1,2,3,4,5,6,7,8,9,14
+
+chapter 'A gateway and its operators'
+
+step 'A vendor makes a TPM, with an endorsement key and a certificate that says so.'
+must vendor_new acme
+must device_new edge-1 acme
+must device_new edge-2 acme
+ran 'swtpm_setup --tpm2 --create-ek-cert ...'
+fact "$(openssl x509 -in "$work/acme/issuercert.pem" -noout -subject | sed 's/^/its authority: /')"
+
+step "The gateway is made: two authorities, a server certificate, one operator, one proxy; it trusts that vendor."
+must gateway_init acme
+ran "gatehouse init $gateway --listen 127.0.0.1:0 --ek-trust acme.pem"
+
+step 'It serves: five planes, each with its own listener and its own answer to who may connect.'
+must gateway_start
+ran "gatehouse serve --config $gateway/gatehouse.ini"
+while read -r plane port; do fact "$plane: port $port"; done <"$work/ports"
+call public - GET /readyz
+expect 200
+
+step 'The operator makes a model: which PCRs its devices are to quote, how long a credential lives.'
+jq -n --arg name $model '{name: $name, description: "Acme Edge9 gateways", credential_lifetime: 3600}' >"$work/body"
+call admin admin POST /v1/models "$work/body"
+expect 201
+
+step 'The device boots. Firmware, shim, GRUB, kernel and command line measure themselves into its TPM.'
+must device_boot edge-1
+ran 'tpm2 pcrextend 0:sha256=... 7:sha256=... 4:sha256=...'
+fact "$(wc -l <"$work/edge-1/extends") measurements, an event log of $(wc -c <"$work/edge-1/log") bytes"
+
+step 'That boot is known to be good: its PCR values become the baseline, which a second operator puts in force.'
+must device_pcrs edge-1 $selection >"$work/pcrs.json"
+jq --arg model $model '{schema: "gatehouse/baseline/1", model: $model, label: "fw 1.42, linux 6.1.0-28", bank: "sha256", pcrs: .,
+    unlisted_pcrs: "report"}' "$work/pcrs.json" >"$work/body"
+call admin author POST /v1/models/$model/baselines "$work/body"
+expect 201
+baseline=$(field .id)
+call admin admin POST "/v1/baselines/$baseline/activate"
+expect 200
+
+chapter 'A device earns a credential'
+
+step 'The device enrols: it shows EK, EK certificate, AK and a certificate request, and gets a secret that only its TPM can open.'
+must device_keys edge-1
+device_enrolment edge-1 $model >"$work/body"
+call enrol - POST /v1/enrollments "$work/body"
+expect 201
+enrollment=$(field .enrollment_id)
+fact "device id: $(field .device_id), from the EK"
+
+step 'The TPM opens it, which ties AK and EK together: the device gets its identity certificate.'
+must device_activates edge-1 <"$answer" >"$work/body"
+ran 'tpm2 activatecredential ...'
+call enrol - POST "/v1/enrollments/$enrollment/activate" "$work/body"
+expect 200
+device_keeps_identity edge-1
+fact "$(openssl x509 -in "$work/edge-1.pem" -noout -ext subjectAltName | sed -n 's/^ *//;2p')"
+id=$(cat "$work/edge-1/id")
+
+step 'Who it is says nothing of what it runs: the proxy is told to keep it out.'
+expect_decision edge-1 'deny no_credential'
+
+step 'The device asks for a nonce, and answers with a quote over it and its event log: it is trusted.'
+must device_attests edge-1
+ran 'tpm2 quote --pcr-list sha256:... --qualification NONCE'
+expect 201
+cp "$work/edge-1/evidence.json" "$work/good.json"
+field .credential.certificate >"$work/credential.pem"
+serial=$(field .credential.serial)
+fact "verdict: $(field .verdict), tier: $(field .tier), credential until $(field .credential.not_after)"
+fact "$(openssl x509 -in "$work/credential.pem" -noout -ext subjectAltName | sed -n 's/^ *//;2p')"
+
+step 'The proxy asks again: the device may pass.'
+expect_decision edge-1 'allow trusted'
+
+chapter 'Altered code runs on the device'
+
+step 'An implant is loaded, and the firmware measured it. The device leaves that out of its log: nothing can be proven.'
+must device_runs edge-1 4 EV_EFI_BOOT_SERVICES_APPLICATION implant.efi hidden
+must device_runs edge-1 8 EV_IPL 'kernel_cmdline: module.sig_enforce=0' hidden
+ran 'tpm2 pcrextend 4:sha256=... 8:sha256=...'
+must device_attests edge-1
+expect 422 log_does_not_replay
+fact 'its standing stays as it was, until its lease ends; no new credential'
+
+step 'It tells the truth instead: refused, with the findings; every credential that it has is revoked.'
+sh "$demo/bootlog.sh" add "$work/edge-1/log" 4 EV_EFI_BOOT_SERVICES_APPLICATION implant.efi >/dev/null
+sh "$demo/bootlog.sh" add "$work/edge-1/log" 8 EV_IPL 'kernel_cmdline: module.sig_enforce=0' >/dev/null
+must device_attests edge-1
+expect 403 untrusted
+appraisal=$(field .appraisal_id)
+fact "findings told to the device: $(field '.findings | join(", ")')"
+
+step 'The operator sees all of it.'
+call admin admin GET "/v1/appraisals/$appraisal"
+expect 200
+[ "$(field '[.findings[] | select(.severity == "deny") | "\(.code) \(.pcr)"] | join(", ")')" = 'pcr_mismatch 4, pcr_mismatch 8' ] ||
+    fail "other findings than PCR 4 and 8: $(field .findings)"
+field '.findings[] | select(.severity == "deny") | "PCR \(.pcr): expected \(.expected)\n       found \(.found)"' |
+    while read -r line; do fact "$line"; done
+
+step 'The credential is revoked, and the proxy is told to keep the device out.'
+call admin admin GET "/v1/credentials?device_id=$id"
+expect 200
+[ "$(field ".items[] | select(.serial == \"$serial\") | .revoked_at != null")" = true ] || fail "not revoked: $(cat "$answer")"
+expect_decision edge-1 'deny untrusted'
+
+chapter 'What does not help'
+
+step 'Sending the good evidence of before once more: its nonce is used up.'
+call device edge-1 POST /v1/evidence "$work/good.json"
+expect 409 nonce_used
+
+step 'The good quote under a new nonce: the TPM signed another one.'
+echo '{}' >"$work/body"
+call device edge-1 POST /v1/challenges "$work/body"
+jq --arg nonce "$(field .nonce)" '.nonce = $nonce' "$work/good.json" >"$work/body"
+call device edge-1 POST /v1/evidence "$work/body"
+expect 422 nonce_mismatch
+
+step "Another device's nonce: it was not given to this one."
+must device_boot edge-2
+must device_keys edge-2
+must device_enrols edge-2 $model
+echo '{}' >"$work/body"
+call device edge-2 POST /v1/challenges "$work/body"
+expect 201
+must device_evidence edge-1 <"$answer" >"$work/body"
+call device edge-1 POST /v1/evidence "$work/body"
+expect 409 nonce_unknown
+
+step "A stranger's certificate: no connection, on any plane."
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj "/CN=$id" \
+    -keyout "$work/stranger.key" -out "$work/stranger.pem" 2>/dev/null
+for plane in device proxy admin; do
+    call $plane stranger GET /v1/self
+    [ "$status" = 000 ] || fail "a stranger got the answer $status from the $plane plane"
+    fact "$called: refused in the handshake"
+done
+
+chapter 'And back'
+
+step 'The device is repaired and boots clean: it is trusted again, with a new credential.'
+must device_power_off edge-1
+must device_boot edge-1
+must device_attests edge-1
+expect 201
+expect_decision edge-1 'allow trusted'
+
+step 'Every change has its entry in the audit log.'
+call admin admin GET '/v1/audit?limit=1000'
+expect 200
+field '.items[] | .action' | sort | uniq -c | while read -r count action; do fact "$action ($count)"; done
+
+printf '\n%sDone: %d steps, each did what it says.%s\n' "$green" $number "$plain"
+
+if [ -n "${KEEP-}" ]; then
+    trap - EXIT HUP INT TERM
+    cat <<END
+
+Everything is still running; work folder $work
+  the device asks for its standing:
+    curl --cacert $work/server-ca.pem --cert $work/edge-1.pem --key $work/edge-1.key https://127.0.0.1:$(port_of device)/v1/self
+  the proxy asks for a decision:
+    curl --cacert $work/server-ca.pem --cert $work/proxy.pem --key $work/proxy.key https://127.0.0.1:$(port_of proxy)/v1/decisions/$id
+  the operator reads:
+    curl --cacert $work/server-ca.pem --cert $work/admin.pem --key $work/admin.key https://127.0.0.1:$(port_of admin)/v1/devices
+  the device's TPM:
+    TPM2TOOLS_TCTI=swtpm:path=$work/edge-1/s tpm2 pcrread
+  the end:
+    kill$started; rm -rf $work
+END
+fi

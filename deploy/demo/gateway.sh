@@ -1,0 +1,93 @@
+# shellcheck shell=sh disable=SC2034 # what is set here is used by who sources it
+# gateway.sh: a gateway in $work/gateway and calls of its API with curl, for the demo and the end-to-end
+# tests, to be sourced after device.sh. $gatehouse is the program.
+: "${gatehouse:?the program}" "${work:?the folder to work in}"
+
+gateway=$work/gateway
+log=$work/gateway.log
+gateway_pid=''
+status=''
+
+# gateway_init VENDOR [OPTION...]: authorities, server certificate, an operator with the role admin, a proxy, and a
+# configuration that trusts the vendor's endorsement keys and takes free loopback ports.
+gateway_init() {
+    vendor_bundle "$1" >"$work/ek-trust.pem" || return 1
+    shift
+    "$gatehouse" init "$gateway" --listen 127.0.0.1:0 --ek-trust "$work/ek-trust.pem" "$@" >"$work/init.out" 2>&1
+}
+
+# gateway_start: serves until gateway_stop. Settings of the environment hold: GATEHOUSE_SECTION_KEY=value.
+gateway_start() {
+    rm -f "$work/ports"
+    "$gatehouse" serve --config "$gateway/gatehouse.ini" --ports-file "$work/ports" 2>>"$log" &
+    gateway_pid=$!
+    started="$started $gateway_pid"
+    wait_for 20 gateway_listens && [ -s "$work/ports" ]
+}
+
+gateway_listens() {
+    [ -s "$work/ports" ] || ended "$gateway_pid"
+}
+
+port_of() { sed -n "s/^$1 //p" "$work/ports"; }
+
+gateway_stop() { # [SIGNAL]
+    kill "-${1:-TERM}" "$gateway_pid" 2>/dev/null || :
+    wait_for 15 ended "$gateway_pid"
+    stop_process "$gateway_pid"
+}
+
+# call PLANE AS METHOD PATH [BODY-FILE]: one request with the certificate of AS ($work/AS.pem and AS.key; "-"
+# shows none). Leaves the HTTP status in $status (000: no answer at all), the body in $answer, headers in
+# $headers, and what the request was in $called.
+answer=$work/answer
+headers=$work/headers
+call() {
+    case $1 in public) call_url=http ;; *) call_url=https ;; esac
+    call_url=$call_url://127.0.0.1:$(port_of "$1")$4
+    call_as=$2 called="$3 $call_url" call_body=${5-}
+    set -- -sS --max-time 30 -o "$answer" -D "$headers" -w '%{http_code}' -X "$3" --cacert "$work/server-ca.pem"
+    [ "$call_as" = - ] || set -- "$@" --cert "$work/$call_as.pem" --key "$work/$call_as.key"
+    [ -z "$call_body" ] || set -- "$@" -H 'Content-Type: application/json' -H 'Expect:' --data-binary "@$call_body"
+    : >"$answer"
+    : >"$headers"
+    status=$(curl "$@" "$call_url" 2>"$work/curl.err") || :
+}
+
+# field JQ: of the last answer.
+field() { jq -r "$1" "$answer" 2>/dev/null; }
+
+# --- the parts of a device's life, each one call of the above ------------------------------------------
+
+# device_enrols DEVICE MODEL: leaves DEVICE.pem, DEVICE.key for its calls, and its id in DEVICE/id.
+device_enrols() {
+    device_enrolment "$1" "$2" >"$work/body" && call enrol - POST /v1/enrollments "$work/body"
+    [ "$status" = 201 ] || return 1
+    enrollment=$(field .enrollment_id)
+    device_activates "$1" <"$answer" >"$work/body" || return 1
+    call enrol - POST "/v1/enrollments/$enrollment/activate" "$work/body"
+    [ "$status" = 200 ] || return 1
+    device_keeps_identity "$1"
+}
+
+device_keeps_identity() {
+    field .identity_certificate >"$work/$1.pem"
+    cp "$work/$1/tls.key" "$work/$1.key"
+    field .device_id >"$work/$1/id"
+}
+
+# device_attests DEVICE: challenge, quote, evidence. The last call's status says how it went; the evidence is in
+# $work/DEVICE/evidence.json.
+device_attests() {
+    echo '{}' >"$work/body"
+    call device "$1" POST /v1/challenges "$work/body"
+    [ "$status" = 201 ] || return 1
+    device_evidence "$1" <"$answer" >"$work/$1/evidence.json" || return 1
+    call device "$1" POST /v1/evidence "$work/$1/evidence.json"
+}
+
+# decision DEVICE: what the proxy is told about it, "allow trusted".
+decision() {
+    call proxy proxy GET "/v1/decisions/$(cat "$work/$1/id")"
+    field '"\(.decision) \(.reason)"'
+}
