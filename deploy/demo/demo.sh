@@ -111,7 +111,7 @@ call public - GET /readyz
 expect 200
 
 step 'The operator makes a model: which PCRs its devices are to quote, how long a credential lives.'
-jq -n --arg name $model '{name: $name, description: "Acme Edge9 gateways", credential_lifetime: 3600}' >"$work/body"
+jq -n --arg name $model '{name: $name, description: "Acme Edge9 gateways", credential_lifetime_s: 3600}' >"$work/body"
 call admin admin POST /v1/models "$work/body"
 expect 201
 
@@ -120,14 +120,13 @@ must device_boot edge-1
 ran 'tpm2 pcrextend 0:sha256=... 7:sha256=... 4:sha256=...'
 fact "$(wc -l <"$work/edge-1/extends") measurements, an event log of $(wc -c <"$work/edge-1/log") bytes"
 
-step 'That boot is known to be good: its PCR values become the baseline, which a second operator puts in force.'
+step 'That boot is known to be good: its PCR values become a baseline, first a draft, then in force.'
 must device_pcrs edge-1 $selection >"$work/pcrs.json"
 jq --arg model $model '{schema: "gatehouse/baseline/1", model: $model, label: "fw 1.42, linux 6.1.0-28", bank: "sha256", pcrs: .,
     unlisted_pcrs: "report"}' "$work/pcrs.json" >"$work/body"
-call admin author POST /v1/models/$model/baselines "$work/body"
+call admin admin POST /v1/models/$model/baselines "$work/body"
 expect 201
-baseline=$(field .id)
-call admin admin POST "/v1/baselines/$baseline/activate"
+call admin admin POST "/v1/baselines/$(field .id)/activate" "$work/empty"
 expect 200
 
 chapter 'A device earns a credential'
@@ -204,8 +203,7 @@ call device edge-1 POST /v1/evidence "$work/good.json"
 expect 409 nonce_used
 
 step 'The good quote under a new nonce: the TPM signed another one.'
-echo '{}' >"$work/body"
-call device edge-1 POST /v1/challenges "$work/body"
+call device edge-1 POST /v1/challenges "$work/empty"
 jq --arg nonce "$(field .nonce)" '.nonce = $nonce' "$work/good.json" >"$work/body"
 call device edge-1 POST /v1/evidence "$work/body"
 expect 422 nonce_mismatch
@@ -214,8 +212,7 @@ step "Another device's nonce: it was not given to this one."
 must device_boot edge-2
 must device_keys edge-2
 must device_enrols edge-2 $model
-echo '{}' >"$work/body"
-call device edge-2 POST /v1/challenges "$work/body"
+call device edge-2 POST /v1/challenges "$work/empty"
 expect 201
 must device_evidence edge-1 <"$answer" >"$work/body"
 call device edge-1 POST /v1/evidence "$work/body"

@@ -7,6 +7,7 @@ gateway=$work/gateway
 log=$work/gateway.log
 gateway_pid=''
 status=''
+echo '{}' >"$work/empty"
 
 # gateway_init VENDOR [OPTION...]: authorities, server certificate, an operator with the role admin, a proxy, and a
 # configuration that trusts the vendor's endorsement keys and takes free loopback ports.
@@ -57,6 +58,26 @@ call() {
 # field JQ: of the last answer.
 field() { jq -r "$1" "$answer" 2>/dev/null; }
 
+# gateway_model MODEL DEVICE: a model whose baseline in force is what the device has booted.
+gateway_model() {
+    jq -n --arg name "$1" '{name: $name}' >"$work/body"
+    call admin admin POST /v1/models "$work/body"
+    [ "$status" = 201 ] || { cat "$answer"; return 1; }
+    gateway_baseline "$1" "$2"
+}
+
+# gateway_baseline MODEL DEVICE: one more; its id is left in $baseline.
+gateway_baseline() {
+    device_pcrs "$2" 0,1,2,3,4,5,6,7,8,9,14 >"$work/pcrs.json" || return 1
+    jq --arg model "$1" '{schema: "gatehouse/baseline/1", model: $model, label: "as booted", bank: "sha256", pcrs: .}' \
+        "$work/pcrs.json" >"$work/body"
+    call admin admin POST "/v1/models/$1/baselines" "$work/body"
+    [ "$status" = 201 ] || { cat "$answer"; return 1; }
+    baseline=$(field .id)
+    call admin admin POST "/v1/baselines/$baseline/activate" "$work/empty"
+    [ "$status" = 200 ] || { cat "$answer"; return 1; }
+}
+
 # --- the parts of a device's life, each one call of the above ------------------------------------------
 
 # device_enrols DEVICE MODEL: leaves DEVICE.pem, DEVICE.key for its calls, and its id in DEVICE/id.
@@ -79,8 +100,7 @@ device_keeps_identity() {
 # device_attests DEVICE: challenge, quote, evidence. The last call's status says how it went; the evidence is in
 # $work/DEVICE/evidence.json.
 device_attests() {
-    echo '{}' >"$work/body"
-    call device "$1" POST /v1/challenges "$work/body"
+    call device "$1" POST /v1/challenges "$work/empty"
     [ "$status" = 201 ] || return 1
     device_evidence "$1" <"$answer" >"$work/$1/evidence.json" || return 1
     call device "$1" POST /v1/evidence "$work/$1/evidence.json"

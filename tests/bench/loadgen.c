@@ -6,7 +6,9 @@
  *   loadgen revoke    fleet= proxy= admin= anchors= cert= key= admin_cert= admin_key=
  *
  * threads= and seconds= (else BENCH_SECONDS) say how much; pids= are the processes whose CPU time is
- * counted; name= is what the results are called. Any wrong answer ends the run with a failure. */
+ * counted; name= is what the results are called. Any wrong answer ends the run with a failure. With
+ * acks=FILE every serial that was issued or revoked is written there once the gateway has said so,
+ * nothing is measured, and a gateway that goes away ends the run well. */
 #include "server/base/encoding.h"
 #include "server/base/file.h"
 #include "tests/bench/client.h"
@@ -70,6 +72,27 @@ static double cpu_of_pids(void) {
     return sum;
 }
 
+/* --- what was acknowledged ---------------------------------------------------------------------- */
+
+static FILE *acks; /* NULL: not kept */
+
+static void open_acks(void) {
+    const char *path = option("acks", "");
+    if (path[0] != '\0') {
+        acks = fopen(path, "we");
+        if (acks == NULL) {
+            give_up("cannot write %s", path);
+        }
+    }
+}
+
+static void acknowledged(const char *serial) {
+    if (acks != NULL) {
+        (void)fprintf(acks, "%s\n", serial);
+        (void)fflush(acks);
+    }
+}
+
 /* --- a run of threads that do one thing again and again ----------------------------------------- */
 
 struct run {
@@ -122,7 +145,7 @@ static void run_for(struct run *run, double seconds) {
     for (unsigned i = 0; i < run->num_threads; i++) {
         (void)pthread_join(worker[i].thread, NULL);
     }
-    if (atomic_load(&run->failed) > 0) {
+    if (atomic_load(&run->failed) > 0 && acks == NULL) {
         give_up("loadgen: %zu of %u threads got a wrong answer", atomic_load(&run->failed),
                 run->num_threads);
     }
@@ -138,6 +161,11 @@ static void measure(struct run *run, double rate_target, double cpu_target, cons
     run->latency = calloc(MAX_SAMPLES, sizeof *run->latency);
     if (run->latency == NULL) {
         give_up("out of memory");
+    }
+    if (acks != NULL) {
+        run_for(run, seconds);
+        free(run->latency);
+        return;
     }
     run_for(run, seconds / 5);
     double cpu = cpu_of_pids(), begin = now_us();
@@ -188,7 +216,10 @@ static bool attest_once(struct run *run, struct client **unused, unsigned thread
                            nonce_text, quote_text, signature_text, run->log, device->csr);
         unsigned status = client_request(client, "POST", "/v1/evidence", body, (size_t)len);
         holds = status == 201 && strstr(client_answer(client), "\"trusted\"") != NULL;
-        if (!holds) {
+        char serial[64];
+        if (holds && client_field(client, serial, sizeof serial, "serial")) {
+            acknowledged(serial);
+        } else if (acks == NULL) {
             (void)fprintf(stderr, "evidence: %u %s\n", status, client_answer(client));
         }
     }
@@ -289,6 +320,9 @@ static void *decide_steadily(void *context) {
         }
         decider->late += wait < -10e3 ? 1 : 0;
         if (!get_once(&decider->run, &client, 0)) {
+            if (acks != NULL) {
+                break;
+            }
             give_up("loadgen: a decision failed");
         }
         (void)atomic_fetch_add(&decider->run.done, 1);
@@ -298,7 +332,8 @@ static void *decide_steadily(void *context) {
     return NULL;
 }
 
-/* From sending the revocation to having its (durable) answer, and then a decision that denies. */
+/* From sending the revocation to having its (durable) answer, and then a decision that denies; us.
+ * -1: the gateway is gone. */
 static double revoke_one(struct client *admin, struct client *proxy,
                          const struct fleet_device *device) {
     static const char body[] = "{\"reason\":\"bench\"}";
@@ -306,12 +341,19 @@ static double revoke_one(struct client *admin, struct client *proxy,
     double begin = now_us();
     (void)snprintf(path, sizeof path, "/v1/credentials/%s/revoke", device->serial);
     unsigned status = client_request(admin, "POST", path, body, sizeof body - 1);
+    if (status == 0 && acks != NULL) {
+        return -1;
+    }
     if (status != 200) {
         give_up("%s: %u %s", path, status, client_answer(admin));
     }
+    acknowledged(device->serial);
     (void)snprintf(path, sizeof path, "/v1/decisions/%s", device->id);
     status = client_request(proxy, "GET", path, NULL, 0);
     double elapsed = now_us() - begin;
+    if (status == 0 && acks != NULL) {
+        return -1;
+    }
     if (status != 200 || !client_field(proxy, decision, sizeof decision, "decision") ||
         strcmp(decision, "deny") != 0) {
         give_up("%s after its revocation: %u %s", path, status, client_answer(proxy));
@@ -349,6 +391,9 @@ static void revoke_many(void) {
     size_t num = 0, decisions = 0, late = 0;
     while (latency != NULL && num < fleet.num && now_us() < end) {
         latency[num] = revoke_one(admin, proxy, &fleet.device[num]);
+        if (latency[num] < 0) {
+            break;
+        }
         num++;
         (void)usleep(5000);
     }
@@ -358,6 +403,9 @@ static void revoke_many(void) {
         (void)pthread_join(decider[i].thread, NULL);
         decisions += atomic_load(&decider[i].run.done);
         late += decider[i].late;
+    }
+    if (acks != NULL) {
+        exit(EXIT_SUCCESS);
     }
     report(name, "revocations", (double)num, "1", -1, true);
     report(name, "decisions beside them", (double)decisions / elapsed * 1e6, "1/s", -1, true);
@@ -375,6 +423,7 @@ int main(int argc, char **argv) {
     arguments = argv + 2;
     num_arguments = argc - 2;
     const char *mode = argc > 1 ? argv[1] : "";
+    open_acks();
     if (strcmp(mode, "provision") == 0) {
         fleet_provision(option("store", NULL), option("key", NULL), option("certificate", NULL),
                         option("domain", NULL), strtoul(option("devices", NULL), NULL, 10),

@@ -6,7 +6,6 @@ a_gateway edge other
 enrolled edge other
 id=$(cat "$work/edge/id")
 cp "$work/edge/evidence.json" "$work/good.json"
-echo '{}' >"$work/empty"
 
 # challenged: the answer of a fresh challenge in $work/challenge.
 challenged() {
