@@ -120,13 +120,18 @@ must device_boot edge-1
 ran 'tpm2 pcrextend 0:sha256=... 7:sha256=... 4:sha256=...'
 fact "$(wc -l <"$work/edge-1/extends") measurements, an event log of $(wc -c <"$work/edge-1/log") bytes"
 
-step 'That boot is known to be good: its PCR values become a baseline, first a draft, then in force.'
+step 'That boot is known to be good. One operator drafts its PCR values as the baseline, another puts it in force.'
+must gateway_operator author author
+must gateway_operator approver approver
 must device_pcrs edge-1 $selection >"$work/pcrs.json"
 jq --arg model $model '{schema: "gatehouse/baseline/1", model: $model, label: "fw 1.42, linux 6.1.0-28", bank: "sha256", pcrs: .,
     unlisted_pcrs: "report"}' "$work/pcrs.json" >"$work/body"
-call admin admin POST /v1/models/$model/baselines "$work/body"
+call admin author POST /v1/models/$model/baselines "$work/body"
 expect 201
-call admin admin POST "/v1/baselines/$(field .id)/activate" "$work/empty"
+baseline=$(field .id)
+call admin author POST "/v1/baselines/$baseline/activate" "$work/empty"
+expect 403 forbidden
+call admin approver POST "/v1/baselines/$baseline/activate" "$work/empty"
 expect 200
 
 chapter 'A device earns a credential'

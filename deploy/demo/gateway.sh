@@ -14,7 +14,9 @@ echo '{}' >"$work/empty"
 gateway_init() {
     vendor_bundle "$1" >"$work/ek-trust.pem" || return 1
     shift
-    "$gatehouse" init "$gateway" --listen 127.0.0.1:0 --ek-trust "$work/ek-trust.pem" "$@" >"$work/init.out" 2>&1
+    "$gatehouse" init "$gateway" --listen 127.0.0.1:0 --ek-trust "$work/ek-trust.pem" "$@" >"$work/init.out" 2>&1 || return 1
+    cp "$gateway/admin.pem" "$gateway/admin.key" "$gateway/proxy.pem" "$gateway/proxy.key" "$work/"
+    cp "$gateway/ca/server.pem" "$work/server-ca.pem"
 }
 
 # gateway_start: serves until gateway_stop. Settings of the environment hold: GATEHOUSE_SECTION_KEY=value.
@@ -57,6 +59,24 @@ call() {
 
 # field JQ: of the last answer.
 field() { jq -r "$1" "$answer" 2>/dev/null; }
+
+# gateway_certifies NAME AUTHORITY: a client certificate by operators or proxies, as $work/NAME.pem and NAME.key.
+gateway_certifies() {
+    printf 'basicConstraints = critical, CA:FALSE\nkeyUsage = critical, digitalSignature\nextendedKeyUsage = clientAuth\n' \
+        >"$work/client.ext"
+    openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj "/CN=$1" -keyout "$work/$1.key" \
+        -out "$work/$1.csr" 2>/dev/null &&
+        openssl x509 -req -in "$work/$1.csr" -CA "$gateway/ca/$2.pem" -CAkey "$gateway/ca/$2.key" \
+            -set_serial "0x01$(openssl rand -hex 8)" -days 30 -extfile "$work/client.ext" -out "$work/$1.pem" 2>/dev/null
+}
+
+# gateway_operator NAME ROLE: another operator.
+gateway_operator() {
+    gateway_certifies "$1" operators || return 1
+    jq -n --arg name "$1" --arg role "$2" --rawfile pem "$work/$1.pem" '{name: $name, role: $role, certificate: $pem}' >"$work/body"
+    call admin admin POST /v1/operators "$work/body"
+    [ "$status" = 201 ] || { cat "$answer"; return 1; }
+}
 
 # gateway_model MODEL DEVICE: a model whose baseline in force is what the device has booted.
 gateway_model() {

@@ -2,7 +2,8 @@
  *
  *   loadgen provision store= key= certificate= domain= devices= fleet=
  *   loadgen attest    fleet= at= anchors= pids=        connect, challenge, evidence, credential, close
- *   loadgen get       at= anchors= cert= key= pids= path= [fleet=] [each=connection]
+ *   loadgen get       at= anchors= cert= key= pids= path= [ids=] [each=connection]
+ *                     ids= names a file whose lines start with what is to be put after the path
  *   loadgen revoke    fleet= proxy= admin= anchors= cert= key= admin_cert= admin_key=
  *
  * threads= and seconds= (else BENCH_SECONDS) say how much; pids= are the processes whose CPU time is
@@ -98,7 +99,9 @@ static void acknowledged(const char *serial) {
 struct run {
     bool (*once)(struct run *run, struct client **client, unsigned thread); /* false: it failed */
     struct client_context *context;
-    struct fleet *fleet; /* NULL: none */
+    struct fleet *fleet;
+    char (*ids)[33];
+    size_t num_ids; /* 0: the path is the same each time */
     const char *at, *path, *log;
     struct bytes certificate, key;
     bool each_connection;
@@ -261,9 +264,8 @@ static bool get_once(struct run *run, struct client **client, unsigned thread) {
         return false;
     }
     (void)snprintf(path, sizeof path, "%s%s", run->path,
-                   run->fleet == NULL
-                       ? ""
-                       : run->fleet->device[atomic_fetch_add(&run->next, 1) % run->fleet->num].id);
+                   run->num_ids == 0 ? ""
+                                     : run->ids[atomic_fetch_add(&run->next, 1) % run->num_ids]);
     unsigned status = client_request(*client, "GET", path, NULL, 0);
     if (status != 200) {
         (void)fprintf(stderr, "%s: %u %s\n", path, status, client_answer(*client));
@@ -276,25 +278,42 @@ static bool get_once(struct run *run, struct client **client, unsigned thread) {
     return true;
 }
 
-static void get(void) {
-    struct fleet fleet;
-    bool has_fleet = option("fleet", "")[0] != '\0';
-    if (has_fleet) {
-        fleet_load(&fleet, option("fleet", NULL));
+/* The first word of every line. */
+static void load_ids(struct run *run, const char *path) {
+    char line[256];
+    FILE *file = fopen(path, "re");
+    size_t cap = 0;
+    if (file == NULL) {
+        give_up("cannot read %s", path);
     }
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (run->num_ids == cap) {
+            cap = cap == 0 ? 1024 : 2 * cap;
+            run->ids = realloc(run->ids, cap * sizeof *run->ids);
+            if (run->ids == NULL) {
+                give_up("out of memory");
+            }
+        }
+        (void)snprintf(run->ids[run->num_ids++], sizeof *run->ids, "%.*s",
+                       (int)strcspn(line, " \n"), line);
+    }
+    (void)fclose(file);
+}
+
+static void get(void) {
     struct run run = {.once = get_once,
                       .context = client_context_new(option("anchors", NULL)),
-                      .fleet = has_fleet ? &fleet : NULL,
                       .at = option("at", NULL),
                       .path = option("path", NULL),
                       .certificate = pem_option("cert"),
                       .key = pem_option("key"),
                       .each_connection = strcmp(option("each", "request"), "connection") == 0};
+    if (option("ids", "")[0] != '\0') {
+        load_ids(&run, option("ids", NULL));
+    }
     measure(&run, -1, -1, "us CPU", 1);
     client_context_free(run.context);
-    if (has_fleet) {
-        fleet_free(&fleet);
-    }
+    free(run.ids);
 }
 
 /* --- revoke ------------------------------------------------------------------------------------- */
@@ -368,7 +387,8 @@ static void revoke_many(void) {
     atomic_bool stop = false;
     fleet_load(&fleet, option("fleet", NULL));
     struct run run = {.context = client_context_new(option("anchors", NULL)),
-                      .fleet = &fleet,
+                      .ids = calloc(fleet.num, sizeof *run.ids),
+                      .num_ids = fleet.num,
                       .at = option("proxy", NULL),
                       .path = "/v1/decisions/",
                       .certificate = pem_option("cert"),
@@ -416,6 +436,7 @@ static void revoke_many(void) {
     client_close(admin);
     client_close(proxy);
     client_context_free(run.context);
+    free(run.ids);
     fleet_free(&fleet);
 }
 

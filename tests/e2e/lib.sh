@@ -25,6 +25,7 @@ export LC_ALL=C TZ=UTC0
 clean_up() {
     trap - EXIT HUP INT TERM
     stop_processes
+    ! command -v at_end >/dev/null || at_end
     [ -n "${KEEP-}" ] || rm -rf "$work"
 }
 trap clean_up EXIT
