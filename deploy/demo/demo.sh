@@ -34,9 +34,12 @@ chapter() { printf '\n%s%s%s\n' "$bold" "$1" "$plain"; }
 step() {
     number=$((number + 1))
     told=$1
-    printf '\n%s%2d.%s %s\n' "$bold" $number "$plain" "$1"
+    printf '\n%s%2d.%s %s\n' "$bold" $number "$plain" "$(printf '%s' "$1" | fold -s -w 96 | sed '2,$s/^/    /')"
 }
-http() { printf '    %s%s%s  %s%s%s\n' "$dim" "$called" "$plain" "$green" "$status" "$plain"; }
+http() {
+    code=$(field '.code // empty') || code=''
+    printf '    %s%s%s  %s%s%s\n' "$dim" "$called" "$plain" "$green" "$status${code:+ $code}" "$plain"
+}
 ran() { printf '    %s$ %s%s\n' "$dim" "$1" "$plain"; }
 fact() { printf '      %s\n' "$1"; }
 
@@ -62,9 +65,10 @@ expect() {
 }
 
 expect_decision() { # DEVICE "allow trusted"
-    found=$(decision "$1")
-    [ "$found" = "$2" ] || fail "the decision is '$found', not '$2': $(head -c 600 "$answer")"
-    http
+    call proxy proxy GET "/v1/decisions/$(cat "$work/$1/id")"
+    expect 200
+    found=$(field '"\(.decision) \(.reason)"')
+    [ "$found" = "$2" ] || fail "the decision is '$found', not '$2'"
     fact "$(field '"decision: \(.decision), reason: \(.reason), lease until: \(.lease_expires_at)"')"
 }
 
@@ -154,7 +158,7 @@ fact "$(openssl x509 -in "$work/edge-1.pem" -noout -ext subjectAltName | sed -n 
 id=$(cat "$work/edge-1/id")
 
 step 'Who it is says nothing of what it runs: the proxy is told to keep it out.'
-expect_decision edge-1 'deny no_credential'
+expect_decision edge-1 'deny not_appraised'
 
 step 'The device asks for a nonce, and answers with a quote over it and its event log: it is trusted.'
 must device_attests edge-1
@@ -192,8 +196,8 @@ call admin admin GET "/v1/appraisals/$appraisal"
 expect 200
 [ "$(field '[.findings[] | select(.severity == "deny") | "\(.code) \(.pcr)"] | join(", ")')" = 'pcr_mismatch 4, pcr_mismatch 8' ] ||
     fail "other findings than PCR 4 and 8: $(field .findings)"
-field '.findings[] | select(.severity == "deny") | "PCR \(.pcr): expected \(.expected)\n       found \(.found)"' |
-    while read -r line; do fact "$line"; done
+field '.findings[] | select(.severity == "deny") | "PCR \(.pcr): expected \(.expected)", "       found    \(.found)"' |
+    while IFS= read -r line; do fact "$line"; done
 
 step 'The credential is revoked, and the proxy is told to keep the device out.'
 call admin admin GET "/v1/credentials?device_id=$id"
