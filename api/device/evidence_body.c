@@ -187,7 +187,9 @@ enum status evidence_body_parse(struct evidence_body *out, struct arena *arena, 
             status = status_fail(detail, STATUS_MALFORMED, "body: %.160s at byte %d", error.text,
                                  error.position);
         } else {
-            status = read_body(&reading, body, root);
+            status = json_is_object(root)
+                         ? read_body(&reading, body, root)
+                         : refuse(&reading, "malformed_json", "body", "it is not an object");
         }
         json_decref(root);
     }

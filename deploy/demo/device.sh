@@ -173,9 +173,9 @@ keyUsage = critical, keyAgreement
 extendedKeyUsage = 2.23.133.8.1
 subjectAltName = critical, dirName:tpm
 [tpm]
-2.23.133.2.1 = UTF8:id:00001014
-2.23.133.2.2 = UTF8:swtpm
-2.23.133.2.3 = UTF8:id:20191023
+1.2.23.133.2.1 = UTF8:id:00001014
+2.2.23.133.2.2 = UTF8:swtpm
+3.2.23.133.2.3 = UTF8:id:20191023
 END
     openssl req -new -newkey rsa:2048 -nodes -keyout "$work/unused.key" -subj / -out "$work/ek.csr" 2>/dev/null &&
         openssl x509 -req -in "$work/ek.csr" -force_pubkey "$1" -CA "$work/${vendor:?}/issuercert.pem" \

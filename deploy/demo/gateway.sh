@@ -7,6 +7,7 @@ gateway=$work/gateway
 log=$work/gateway.log
 gateway_pid=''
 status=''
+unset GATEHOUSE_DATA # the tests' own: the gateway takes every GATEHOUSE_ for a setting
 echo '{}' >"$work/empty"
 
 # gateway_init VENDOR [OPTION...]: authorities, server certificate, an operator with the role admin, a proxy, and a

@@ -67,7 +67,7 @@ same 'nonces are 32 bytes, and never the same' '5 32' \
 
 # --- quotes ------------------------------------------------------------------------------------------
 
-attempt '.tpm2.signature |= (.[:-8] + "AAAAAAA=")'
+attempt '.tpm2.signature |= (.[:-16] + "AAAAAAAA" + .[-8:])'
 answered 'a changed signature is refused' 422 quote_signature_invalid
 challenged
 device_evidence edge <"$work/challenge" >"$work/body"
@@ -150,7 +150,7 @@ attempt '.tpm2.quote = "AA=\n="'
 answered 'base64 with white space' 400 malformed_base64
 attempt '.tpm2.quote = 7'
 answered 'a number for a string' 400 invalid_field
-attempt '.csr |= (.[:-8] + "AAAAAAA=")'
+attempt '.csr |= (.[:-16] + "AAAAAAAA" + .[-8:])'
 answered 'a certificate request with a wrong signature' 422 csr_invalid
 file_attempt .csr "$work/noise"
 answered 'noise in place of the certificate request' 422 csr_invalid
