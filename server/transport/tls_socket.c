@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -101,8 +102,9 @@ static int refill(struct connection *c) {
     }
     c->drained = true;
     if (n == 0) {
+        /* The end is ours to tell: a wolfSSL that knew of it would send no close_notify. */
         c->peer_ended = true;
-        return WOLFSSL_CBIO_ERR_CONN_CLOSE;
+        return WOLFSSL_CBIO_ERR_WANT_READ;
     }
     return errno == EAGAIN || errno == EWOULDBLOCK ? WOLFSSL_CBIO_ERR_WANT_READ
                                                    : WOLFSSL_CBIO_ERR_CONN_RST;
@@ -242,6 +244,10 @@ enum handshake tls_session_handshake(struct connection *c, char why[static WHY_S
         bool mutual = c->lane->plane->conf.security == TRANSPORT_TLS_MUTUAL;
         return c->peer.authenticated == mutual ? HANDSHAKE_DONE : HANDSHAKE_FAILED;
     }
+    if (error == WOLFSSL_ERROR_WANT_READ && c->peer_ended) {
+        (void)snprintf(why, WHY_SIZE, "the peer closed the connection");
+        return HANDSHAKE_FAILED;
+    }
     if (error == WOLFSSL_ERROR_WANT_READ && c->refills < MAX_REFILLS) {
         return HANDSHAKE_MORE;
     }
@@ -292,14 +298,12 @@ static size_t read_all(struct connection *c, uint8_t *buf, size_t len, bool *end
         }
         int error = wolfSSL_get_error(c->ssl, n);
         if (error == WOLFSSL_ERROR_WANT_READ) {
+            *end = c->peer_ended;
             c->broken = c->refills == MAX_REFILLS;
             break;
         }
-        if (error == WOLFSSL_ERROR_ZERO_RETURN || (n == 0 && c->peer_ended)) {
-            *end = true;
-        } else {
-            c->broken = true;
-        }
+        *end = error == WOLFSSL_ERROR_ZERO_RETURN;
+        c->broken = !*end;
     }
     return total;
 }
