@@ -9,8 +9,7 @@
 
 enum { ACCEPT_BATCH = 32, DRAIN_BATCH = 8, ACCEPT_REST_MS = 100 };
 
-/* --- phases and their time
- * ------------------------------------------------------------------------- */
+/* --- phases and their time ------------------------------------------------------------------ */
 
 static void leave(struct connection *c) {
     if (c->phase < PHASE_WAIT) {
@@ -51,8 +50,7 @@ void connection_enter(struct connection *c, enum phase phase) {
     }
 }
 
-/* --- the end
- * --------------------------------------------------------------------------------------- */
+/* --- the end -------------------------------------------------------------------------------- */
 
 /* The descriptor is closed, or someone else's. Events of this round may still point here. */
 static void end(struct connection *c) {
@@ -131,8 +129,8 @@ void connection_expired(struct connection *c) {
 
 /* libmicrohttpd is about to close the descriptor. */
 static void closed(struct connection *c) {
-    bool may_be_sending = c->unread || (c->phase == PHASE_HEADER && c->sent);
-    bool lingers = may_be_sending && !c->peer_ended && !c->broken;
+    bool lingers = c->unread && !c->peer_ended && !c->broken;
+    http_closed(c);
     socket_table_remove(&c->lane->worker->sockets, c);
     tls_session_close(c);
     /* A descriptor of our own outlives libmicrohttpd's; the old one leaves our epoll set by name,
@@ -161,8 +159,7 @@ void connection_notify(void *lane, struct MHD_Connection *mhd, void **context,
     }
 }
 
-/* --- the beginning
- * --------------------------------------------------------------------------------- */
+/* --- the beginning -------------------------------------------------------------------------- */
 
 /* Gives the descriptor to libmicrohttpd, which closes it in any case. */
 static void hand_over(struct connection *c) {

@@ -17,8 +17,7 @@ static const struct http_service *service_of(const struct exchange *ex) {
     return ex->connection->lane->plane->conf.service;
 }
 
-/* --- what services may ask
- * ------------------------------------------------------------------------- */
+/* --- what services may ask ------------------------------------------------------------------ */
 
 static void resume(struct http_exchange *x) {
     struct exchange *ex = (struct exchange *)x;
@@ -51,8 +50,7 @@ static const char *request_header(const struct http_exchange *x, const char *nam
     return search.value;
 }
 
-/* --- an exchange's life
- * ---------------------------------------------------------------------------- */
+/* --- an exchange's life --------------------------------------------------------------------- */
 
 static void begin(struct exchange *ex, const char *uri) {
     struct connection *c = ex->connection;
@@ -102,8 +100,7 @@ static void refuse(struct exchange *ex, enum http_refusal why) {
     }
 }
 
-/* --- answering
- * ------------------------------------------------------------------------------------- */
+/* --- answering ------------------------------------------------------------------------------ */
 
 /* libmicrohttpd takes a buffer that it does not write to without const. */
 static void *readable(const void *data) {
@@ -167,34 +164,86 @@ static enum MHD_Result refuse_request(struct exchange *ex, struct MHD_Connection
     return answer(ex, mhd, true);
 }
 
-/* libmicrohttpd takes no answer in the middle of a body, so this one goes out beside it, and it is
- * told to close the connection. */
-static enum MHD_Result refuse_body(struct exchange *ex) {
+/* The refusal as bytes, for what goes out beside libmicrohttpd. Empty when memory ran out. */
+static struct bytes refusal_bytes(struct exchange *ex) {
     struct http_exchange *x = &ex->x;
+    const char *type = x->content_type != NULL ? x->content_type : "text/plain";
+    const char *head = arena_printf(&ex->arena,
+                                    "HTTP/1.1 %u %s\r\nConnection: close\r\nX-Request-Id: %s\r\n"
+                                    "Content-Type: %s\r\nContent-Length: %zu\r\n\r\n",
+                                    x->status, MHD_get_reason_phrase_for(x->status), x->request_id,
+                                    type, x->answer.len);
+    size_t len = head == NULL ? 0 : strlen(head) + x->answer.len;
+    uint8_t *whole = head == NULL ? NULL : arena_alloc(&ex->arena, len);
+    if (whole == NULL) {
+        return (struct bytes){0};
+    }
+    struct writer out = writer_of(whole, len);
+    write_bytes(&out, bytes_of_text(head));
+    write_bytes(&out, x->answer);
+    return writer_bytes(&out);
+}
+
+/* libmicrohttpd takes no answer in the middle of a body, so this one goes out beside it, and it is told to
+ * close the connection. */
+static enum MHD_Result refuse_body(struct exchange *ex) {
     refuse(ex, HTTP_REFUSED_BODY_TOO_LARGE);
     ex->connection->unread = true;
-    struct arena text;
-    arena_init(&text, POOL_EXTRA + x->answer.len);
-    const char *type = x->content_type != NULL ? x->content_type : "text/plain";
-    char *head = arena_printf(&text,
-                              "HTTP/1.1 %u %s\r\nConnection: close\r\nX-Request-Id: %s\r\n"
-                              "Content-Type: %s\r\nContent-Length: %zu\r\n\r\n",
-                              x->status, MHD_get_reason_phrase_for(x->status), x->request_id, type,
-                              x->answer.len);
-    char *whole = head == NULL ? NULL : arena_alloc(&text, strlen(head) + x->answer.len);
-    if (whole != NULL) {
-        struct writer out = writer_of(whole, strlen(head) + x->answer.len);
-        write_bytes(&out, bytes_of_text(head));
-        write_bytes(&out, x->answer);
-        (void)connection_send(ex->connection, whole, out.len);
+    struct bytes whole = refusal_bytes(ex);
+    if (whole.len != 0) {
+        (void)connection_send(ex->connection, whole.data, whole.len);
     }
-    arena_free(&text);
     ex->stage = STAGE_ANSWERED;
     return MHD_NO;
 }
 
-/* --- the request
- * ----------------------------------------------------------------------------------- */
+static enum http_refusal refusal_of(int status) {
+    switch (status) {
+    case MHD_HTTP_CONTENT_TOO_LARGE:
+        return HTTP_REFUSED_BODY_TOO_LARGE;
+    case MHD_HTTP_URI_TOO_LONG:
+    case MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE:
+        return HTTP_REFUSED_HEADERS;
+    case MHD_HTTP_INTERNAL_SERVER_ERROR:
+        return HTTP_REFUSED_INTERNAL;
+    default:
+        return HTTP_REFUSED_BAD_REQUEST;
+    }
+}
+
+void http_before_send(struct connection *c, const char *first, size_t len) {
+    struct exchange *ex = &c->exchange;
+    static const char version[] = "HTTP/1.1 ";
+    if (ex->stage == STAGE_ANSWERED || len < sizeof version + 3 ||
+        memcmp(first, version, sizeof version - 1) != 0) {
+        return;
+    }
+    int status = atoi(first + sizeof version - 1);
+    if (status < 400) {
+        return; /* 100: it asks for the body */
+    }
+    if (ex->stage == STAGE_NONE) {
+        ex->connection = c;
+        begin(ex, "");
+    }
+    if (ex->stage == STAGE_HEADERS) {
+        ex->x.method = HTTP_OTHER;
+        ex->x.method_name = ex->x.path = ex->x.query = "";
+    }
+    refuse(ex, refusal_of(status));
+    ex->instead = refusal_bytes(ex);
+    ex->stage = STAGE_ANSWERED;
+    c->unread = true;
+    connection_enter(c, PHASE_SEND);
+}
+
+void http_closed(struct connection *c) {
+    if (c->exchange.stage != STAGE_NONE) {
+        finish(&c->exchange);
+    }
+}
+
+/* --- the request ---------------------------------------------------------------------------- */
 
 static enum http_method method_of(const char *name) {
     static const char *const names[] = {
@@ -233,9 +282,9 @@ static enum MHD_Result headers(struct exchange *ex, struct MHD_Connection *mhd, 
     ex->seen = true;
     if (service_of(ex)->admit != NULL) {
         service_of(ex)->admit(service_of(ex)->context, x);
-        if (x->status != 0) {
-            c->unread = ex->expects_body;
-            return answer(ex, mhd, ex->expects_body);
+        if (x->status != 0 && ex->expects_body) {
+            c->unread = true;
+            return answer(ex, mhd, true);
         }
     }
     ex->stage = STAGE_BODY;
@@ -304,6 +353,9 @@ static enum MHD_Result answer_request(void *lane, struct MHD_Connection *mhd, co
         if (*upload_len != 0) {
             return body(ex, upload, upload_len);
         }
+        if (ex->x.status != 0) {
+            return answer(ex, mhd, false); /* by admit; any earlier it would end the connection */
+        }
         ex->x.body = bytes_of(ex->body, ex->body_len);
         return served(ex, mhd, service->handle(service->context, &ex->x));
     case STAGE_WAITING:
@@ -313,8 +365,7 @@ static enum MHD_Result answer_request(void *lane, struct MHD_Connection *mhd, co
     }
 }
 
-/* --- libmicrohttpd's other callbacks
- * --------------------------------------------------------------- */
+/* --- libmicrohttpd's other callbacks -------------------------------------------------------- */
 
 /* The request line is in, and not yet cut up: what this returns is the request's context. */
 static void *request_begins(void *lane, const char *uri, struct MHD_Connection *mhd) {
@@ -322,7 +373,6 @@ static void *request_begins(void *lane, const char *uri, struct MHD_Connection *
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     struct connection *c = info->socket_context;
-    c->sent = false;
     if (c->phase == PHASE_IDLE) {
         connection_enter(c, PHASE_HEADER); /* its first bytes came with the request before */
     }

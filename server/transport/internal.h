@@ -36,8 +36,7 @@ struct source {
     enum source_kind kind;
 };
 
-/* --- counting connections (caps.c)
- * ----------------------------------------------------------------- */
+/* --- counting connections (caps.c) ---------------------------------------------------------- */
 
 /* An IPv4 address, mapped, or the first 64 bits of an IPv6 address: what one customer line holds.
  */
@@ -57,8 +56,7 @@ void address_counts_drop(struct address_counts *counts, const struct address *ad
 void address_read(struct address *key, char text[static HTTP_ADDRESS_SIZE],
                   const struct sockaddr_storage *from);
 
-/* --- planes
- * ---------------------------------------------------------------------------------------- */
+/* --- planes --------------------------------------------------------------------------------- */
 
 struct plane {
     struct transport_plane conf;        /* its strings are copies */
@@ -73,8 +71,7 @@ struct plane {
 /* A reference that the caller gives back with wolfSSL_CTX_free. NULL on a plain plane. */
 struct WOLFSSL_CTX *plane_context(struct plane *plane);
 
-/* --- listeners (listener.c)
- * ------------------------------------------------------------------------ */
+/* --- listeners (listener.c) ----------------------------------------------------------------- */
 
 struct listener {
     struct source source;
@@ -94,8 +91,7 @@ const char *listen_unix_path(const char *address);
 /* The port in "host:port". INVALID. */
 MUST_USE enum status listen_port(uint16_t *port, const char *address, struct detail *detail);
 
-/* --- connections (connection.c)
- * -------------------------------------------------------------------- */
+/* --- connections (connection.c) ------------------------------------------------------------- */
 
 /* What a connection is doing: each has a deadline of its own, but WAIT. */
 enum phase {
@@ -122,6 +118,7 @@ struct exchange {
     size_t uri_len;
     uint8_t *body;
     size_t body_len, body_cap;
+    struct bytes instead; /* goes out in place of what libmicrohttpd says; in the arena */
     struct arena arena;
     struct exchange *next_resumed;
 };
@@ -150,7 +147,6 @@ struct connection {
     bool broken;     /* the session cannot be used any more */
     bool heard;      /* a byte of a request has arrived, ever */
     bool unread;     /* we answered and did not read all that the peer sends */
-    bool sent;       /* something went out since the request began */
     bool ended;      /* on worker->ended: events that still come are stale */
     bool counted;    /* per address */
     struct address address;
@@ -200,8 +196,7 @@ void connection_notify(void *lane, struct MHD_Connection *mhd, void **context,
 /* Frees what has ended: only when no event of the current round points to it. */
 void connection_free(struct connection *c);
 
-/* --- TLS (tls_context.c, tls_socket.c)
- * ------------------------------------------------------------- */
+/* --- TLS (tls_context.c, tls_socket.c) ------------------------------------------------------ */
 
 MUST_USE enum status tls_context_new(struct WOLFSSL_CTX **out, const struct transport_plane *plane,
                                      struct detail *detail);
@@ -232,13 +227,17 @@ void socket_table_free(struct socket_table *table);
 /* send() for a connection of this thread. */
 ssize_t connection_send(struct connection *c, const void *data, size_t len);
 
-/* --- HTTP (http.c, http_framing.c)
- * ----------------------------------------------------------------- */
+/* --- HTTP (http.c, http_framing.c) ---------------------------------------------------------- */
 
 /* NULL when libmicrohttpd refuses. */
 struct MHD_Daemon *http_daemon_new(struct lane *lane);
 /* The service has been woken: lets libmicrohttpd call again. */
 void http_resumed(struct exchange *ex);
+/* libmicrohttpd is about to send the first of these bytes. When it is an error answer of its own, for what
+ * it could not parse, the service words a better one, left in exchange.instead. */
+void http_before_send(struct connection *c, const char *first, size_t len);
+/* The connection ends. */
+void http_closed(struct connection *c);
 
 enum framing { FRAMING_GOOD, FRAMING_BAD, FRAMING_HEADERS_TOO_LARGE };
 /* Looks at the request line and headers as libmicrohttpd parsed them, and fills expects_body and
@@ -246,8 +245,7 @@ enum framing { FRAMING_GOOD, FRAMING_BAD, FRAMING_HEADERS_TOO_LARGE };
 enum framing http_framing(struct exchange *ex, struct MHD_Connection *mhd, const char *method,
                           const char *url, const char *version, size_t header_max);
 
-/* --- workers (worker.c)
- * ---------------------------------------------------------------------------- */
+/* --- workers (worker.c) --------------------------------------------------------------------- */
 
 struct worker {
     struct transport *transport;

@@ -32,8 +32,7 @@ enum {
     FIRST_TABLE = 1024
 };
 
-/* --- the table of this thread's connections
- * -------------------------------------------------------- */
+/* --- the table of this thread's connections ------------------------------------------------- */
 
 /* Each worker looks only at its own. */
 static _Thread_local const struct socket_table *sockets;
@@ -76,8 +75,7 @@ static struct connection *find(int fd) {
     return sockets != NULL && fd >= 0 && (size_t)fd < sockets->num ? sockets->by_fd[fd] : NULL;
 }
 
-/* --- under wolfSSL
- * --------------------------------------------------------------------------------- */
+/* --- under wolfSSL -------------------------------------------------------------------------- */
 
 /* Gets more into c->in; wolfSSL's status when there is nothing. */
 static int refill(struct connection *c) {
@@ -211,8 +209,7 @@ void tls_socket_use(struct WOLFSSL_CTX *context) {
     wolfSSL_CTX_SetIOSend(context, take_bytes);
 }
 
-/* --- sessions
- * -------------------------------------------------------------------------------------- */
+/* --- sessions ------------------------------------------------------------------------------- */
 
 enum status tls_session_new(struct connection *c, struct WOLFSSL_CTX *context) {
     c->ssl = wolfSSL_new(context);
@@ -277,8 +274,7 @@ void tls_session_free(struct connection *c) {
     c->replies_len = 0;
 }
 
-/* --- receiving
- * ------------------------------------------------------------------------------------- */
+/* --- receiving ------------------------------------------------------------------------------ */
 
 /* Makes a new event on a descriptor at the end of its stream. */
 static void nudge(const struct connection *c) {
@@ -361,8 +357,7 @@ ssize_t __wrap_recv(int fd, void *buf, size_t len, int flags) {
     return n;
 }
 
-/* --- sending
- * --------------------------------------------------------------------------------------- */
+/* --- sending -------------------------------------------------------------------------------- */
 
 /* Records, each retried as a whole: a caller that was told EAGAIN comes back with the same bytes.
  */
@@ -390,11 +385,8 @@ static size_t write_records(struct connection *c, const uint8_t *data, size_t le
 }
 
 static ssize_t progress(struct connection *c, ssize_t n) {
-    if (n > 0) {
-        c->sent = true;
-        if (c->phase == PHASE_SEND) {
-            connection_enter(c, PHASE_SEND);
-        }
+    if (n > 0 && c->phase == PHASE_SEND) {
+        connection_enter(c, PHASE_SEND);
     }
     return n;
 }
@@ -418,10 +410,27 @@ ssize_t connection_send(struct connection *c, const void *data, size_t len) {
     return len == 0 ? 0 : sent_or_error(c, write_records(c, data, len));
 }
 
+/* Sends what goes out in place of libmicrohttpd's bytes, and says then that those are out. */
+static ssize_t send_instead(struct connection *c, size_t len) {
+    struct bytes *instead = &c->exchange.instead;
+    while (instead->len != 0) {
+        ssize_t n = connection_send(c, instead->data, instead->len);
+        struct bytes sent;
+        if (n < 0 || bytes_take(instead, (size_t)n, &sent) != STATUS_OK) {
+            return -1;
+        }
+    }
+    return (ssize_t)len;
+}
+
 ssize_t __wrap_send(int fd, const void *buf, size_t len, int flags) {
     struct connection *c = find(fd);
     if (c == NULL) {
         return __real_send(fd, buf, len, flags);
+    }
+    http_before_send(c, buf, len);
+    if (c->exchange.instead.data != NULL) {
+        return send_instead(c, len);
     }
     if (c->ssl == NULL && !c->broken) {
         return progress(c, __real_send(fd, buf, len, flags | MSG_NOSIGNAL));
@@ -466,8 +475,16 @@ static ssize_t send_pieces(struct connection *c, const struct msghdr *msg) {
 
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *msg, int flags) {
     struct connection *c = find(fd);
-    if (c == NULL) {
+    if (c == NULL || msg->msg_iovlen == 0) {
         return __real_sendmsg(fd, msg, flags);
+    }
+    http_before_send(c, msg->msg_iov[0].iov_base, msg->msg_iov[0].iov_len);
+    if (c->exchange.instead.data != NULL) {
+        size_t len = 0;
+        for (size_t i = 0; i < msg->msg_iovlen; i++) {
+            len += msg->msg_iov[i].iov_len;
+        }
+        return send_instead(c, len);
     }
     if (c->broken) {
         errno = EPIPE;

@@ -19,8 +19,7 @@ enum {
     MAX_WORKERS = 256
 };
 
-/* --- planes
- * ---------------------------------------------------------------------------------------- */
+/* --- planes --------------------------------------------------------------------------------- */
 
 static bool copy_text(const char **out, const char *text) {
     *out = text == NULL ? NULL : strdup(text);
@@ -126,8 +125,7 @@ static void plane_cleanup(struct plane *plane) {
     (void)pthread_mutex_destroy(&plane->context_lock);
 }
 
-/* --- start
- * ----------------------------------------------------------------------------------------- */
+/* --- start ---------------------------------------------------------------------------------- */
 
 static struct transport *create(const struct transport_options *options, size_t num_planes) {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -240,8 +238,7 @@ enum status transport_start(struct transport **out, const struct transport_optio
     return STATUS_OK;
 }
 
-/* --- while it runs
- * --------------------------------------------------------------------------------- */
+/* --- while it runs -------------------------------------------------------------------------- */
 
 static const struct plane *find_plane(const struct transport *t, const char *name, size_t *index) {
     for (size_t i = 0; i < t->num_planes; i++) {
@@ -312,8 +309,7 @@ void transport_count(const struct transport *t, const char *name, struct transpo
     }
 }
 
-/* --- the end
- * --------------------------------------------------------------------------------------- */
+/* --- the end -------------------------------------------------------------------------------- */
 
 void transport_stop(struct transport *t, unsigned grace_ms) {
     for (size_t i = 0; i < t->num_planes; i++) {

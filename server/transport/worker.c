@@ -14,8 +14,7 @@
 
 enum { EVENTS = 128 };
 
-/* --- from other threads
- * ---------------------------------------------------------------------------- */
+/* --- from other threads --------------------------------------------------------------------- */
 
 void worker_wake(struct worker *worker) {
     uint64_t one = 1;
@@ -59,8 +58,7 @@ static void woken(struct worker *worker) {
     }
 }
 
-/* --- request ids
- * ----------------------------------------------------------------------------------- */
+/* --- request ids ---------------------------------------------------------------------------- */
 
 /* splitmix64: ids need to be unique, not secret. */
 static uint64_t draw(uint64_t *state) {
@@ -75,8 +73,7 @@ void worker_request_id(struct worker *worker, char out[static HTTP_REQUEST_ID_SI
     hex_encode(out, bytes_of(id, sizeof id));
 }
 
-/* --- listeners
- * ------------------------------------------------------------------------------------- */
+/* --- listeners ------------------------------------------------------------------------------ */
 
 static bool watch_listeners(struct worker *worker, int operation) {
     bool good = true;
@@ -100,8 +97,7 @@ static void rest_or_accept(struct worker *worker) {
     }
 }
 
-/* --- time
- * ------------------------------------------------------------------------------------------ */
+/* --- time ----------------------------------------------------------------------------------- */
 
 /* Milliseconds until the next deadline; -1: none. */
 static int time_left(const struct worker *worker) {
@@ -140,8 +136,7 @@ static void expire(struct worker *worker) {
     }
 }
 
-/* --- stopping
- * -------------------------------------------------------------------------------------- */
+/* --- stopping ------------------------------------------------------------------------------- */
 
 /* Ends what is not in the middle of a request; with `all`, whatever does not wait for its service.
  */
@@ -190,8 +185,7 @@ static void stop_if_asked(struct worker *worker) {
     }
 }
 
-/* --- the loop
- * -------------------------------------------------------------------------------------- */
+/* --- the loop ------------------------------------------------------------------------------- */
 
 static void run_daemons(struct worker *worker) {
     for (size_t i = 0; i < worker->num_lanes; i++) {
@@ -259,8 +253,7 @@ static void loop(struct worker *worker) {
     }
 }
 
-/* --- start and end
- * --------------------------------------------------------------------------------- */
+/* --- start and end -------------------------------------------------------------------------- */
 
 static bool watch_source(const struct worker *worker, int fd, struct source *source) {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = source};

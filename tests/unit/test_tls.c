@@ -185,8 +185,7 @@ START_TEST(transport_agrees_on_every_group_and_cipher_it_offers) {
 }
 END_TEST
 
-/* --- who the peer is
- * ------------------------------------------------------------------------------- */
+/* --- who the peer is ------------------------------------------------------------------------ */
 
 static void assert_peer(const char *name, size_t num_chain) {
     struct client *c = client_open(f.mutual, &(struct client_options){.certificate = name});
@@ -246,8 +245,7 @@ START_TEST(transport_peer_is_the_same_for_every_request_of_a_connection) {
 }
 END_TEST
 
-/* --- resumption
- * ------------------------------------------------------------------------------------ */
+/* --- resumption ----------------------------------------------------------------------------- */
 
 /* openssl s_client is the other implementation here: it asks for tickets, offers a PSK, and says
  * what it got. */
@@ -317,8 +315,7 @@ START_TEST(transport_does_not_renegotiate) {
 }
 END_TEST
 
-/* --- reloading
- * ------------------------------------------------------------------------------------- */
+/* --- reloading ------------------------------------------------------------------------------ */
 
 START_TEST(transport_reload_uses_new_certificates_and_keeps_live_connections) {
     struct fixture other;
@@ -371,8 +368,7 @@ START_TEST(transport_reload_that_fails_changes_nothing) {
 }
 END_TEST
 
-/* --- starting
- * -------------------------------------------------------------------------------------- */
+/* --- starting ------------------------------------------------------------------------------- */
 
 static enum status start_with(const struct transport_plane planes[static 3],
                               struct detail *detail) {

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define HELLO "GET /hello HTTP/1.1\r\nHost: h\r\n\r\n"
+#define HELLO   "GET /hello HTTP/1.1\r\nHost: h\r\n\r\n"
 #define CLOSING "GET /hello HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
 
 static struct fixture f;
@@ -58,7 +58,7 @@ static void echo(struct client *c, size_t len, size_t piece) {
     free(bytes);
 }
 
-/* --- the end of the handshake ---------------------------------------------------------------------- */
+/* --- the end of the handshake --------------------------------------------------------------- */
 
 START_TEST(tls_socket_loses_nothing_of_a_segment_with_finished_and_a_request) {
     for (int i = 0; i < 20; i++) {
@@ -103,7 +103,7 @@ START_TEST(tls_socket_reads_data_that_was_there_before_the_daemon_had_the_connec
 }
 END_TEST
 
-/* --- segments and records -------------------------------------------------------------------------- */
+/* --- segments and records ------------------------------------------------------------------- */
 
 START_TEST(tls_socket_takes_one_byte_a_segment) {
     struct client *c = client_connect(f.mutual, &mutual_client);
@@ -202,7 +202,7 @@ START_TEST(tls_socket_takes_bodies_of_every_kind_of_length) {
 }
 END_TEST
 
-/* --- writing --------------------------------------------------------------------------------------- */
+/* --- writing -------------------------------------------------------------------------------- */
 
 static void read_size(struct client *c, size_t size, size_t piece, unsigned pause_ms) {
     /* Headers are small: what follows them is compared as it comes. */
@@ -303,7 +303,7 @@ START_TEST(tls_socket_survives_a_reader_that_leaves_in_the_middle_of_an_answer) 
 }
 END_TEST
 
-/* --- ends ------------------------------------------------------------------------------------------ */
+/* --- ends ----------------------------------------------------------------------------------- */
 
 START_TEST(tls_socket_answers_a_client_that_has_half_closed) {
     struct client *c = client_open(f.mutual, &mutual_client);
@@ -423,7 +423,7 @@ START_TEST(tls_socket_ends_a_half_closed_request_that_is_not_complete) {
 }
 END_TEST
 
-/* --- TLS's own messages ---------------------------------------------------------------------------- */
+/* --- TLS's own messages --------------------------------------------------------------------- */
 
 START_TEST(tls_socket_follows_key_updates) {
     struct client *c = client_open(f.mutual, &mutual_client);
@@ -491,8 +491,9 @@ END_TEST
 START_TEST(tls_socket_ends_at_a_record_that_does_not_decrypt) {
     struct client *c = client_open(f.mutual, &mutual_client);
     client_expect(c, 200, HELLO);
-    static const uint8_t forged[] = {0x17, 0x03, 0x03, 0x00, 0x20, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13,
-                                     14,   15,   16,   17,   18,   19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32};
+    static const uint8_t forged[] = {0x17, 0x03, 0x03, 0x00, 0x20, 1,  2,  3,  4,  5,  6,  7,  8,
+                                     9,    10,   11,   12,   13,   14, 15, 16, 17, 18, 19, 20, 21,
+                                     22,   23,   24,   25,   26,   27, 28, 29, 30, 31, 32};
     ck_assert_int_eq(send(client_fd(c), forged, sizeof forged, 0), sizeof forged);
     ck_assert(client_at_end(c));
     client_free(c);
@@ -519,7 +520,7 @@ START_TEST(tls_socket_ends_at_garbage_after_a_good_request_and_still_answers_it_
 }
 END_TEST
 
-/* --- other descriptors ----------------------------------------------------------------------------- */
+/* --- other descriptors ---------------------------------------------------------------------- */
 
 START_TEST(tls_socket_leaves_other_descriptors_alone) {
     int pair[2];
@@ -549,7 +550,8 @@ int main(void) {
     tcase_add_test(tests, tls_socket_loses_nothing_of_a_segment_with_finished_and_a_request);
     tcase_add_test(tests, tls_socket_loses_nothing_of_a_segment_with_finished_and_many_requests);
     tcase_add_test(tests, tls_socket_loses_nothing_of_a_segment_with_finished_and_a_long_body);
-    tcase_add_test(tests, tls_socket_reads_data_that_was_there_before_the_daemon_had_the_connection);
+    tcase_add_test(tests,
+                   tls_socket_reads_data_that_was_there_before_the_daemon_had_the_connection);
     tcase_add_test(tests, tls_socket_takes_one_byte_a_segment);
     tcase_add_test(tests, tls_socket_takes_one_byte_a_record);
     tcase_add_test(tests, tls_socket_takes_segments_of_every_size);
@@ -576,7 +578,8 @@ int main(void) {
     tcase_add_test(tests, tls_socket_follows_key_updates_sent_while_its_answer_is_stuck);
     tcase_add_test(tests, tls_socket_survives_a_flood_of_key_updates);
     tcase_add_test(tests, tls_socket_ends_at_a_record_that_does_not_decrypt);
-    tcase_add_test(tests, tls_socket_ends_at_garbage_after_a_good_request_and_still_answers_it_or_not_at_all);
+    tcase_add_test(
+        tests, tls_socket_ends_at_garbage_after_a_good_request_and_still_answers_it_or_not_at_all);
     tcase_add_test(tests, tls_socket_leaves_other_descriptors_alone);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

@@ -17,8 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* --- certificates
- * ---------------------------------------------------------------------------------- */
+/* --- certificates --------------------------------------------------------------------------- */
 
 static char folder[64];
 static pid_t owner;
@@ -107,8 +106,7 @@ void pki_copy(const char *from, const char *to) {
     ck_assert_int_eq(system(command), 0);
 }
 
-/* --- the client
- * ------------------------------------------------------------------------------------ */
+/* --- the client ----------------------------------------------------------------------------- */
 
 struct client {
     int fd;
@@ -400,8 +398,7 @@ struct WOLFSSL *client_ssl(struct client *c) {
     return c->ssl;
 }
 
-/* --- answers
- * --------------------------------------------------------------------------------------- */
+/* --- answers -------------------------------------------------------------------------------- */
 
 static bool fill(struct client *c) {
     ck_assert_uint_lt(c->ahead_len, sizeof c->ahead);

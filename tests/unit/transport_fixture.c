@@ -18,8 +18,7 @@ void sleep_ms(unsigned ms) {
                     NULL);
 }
 
-/* --- the service
- * ----------------------------------------------------------------------------------- */
+/* --- the service ---------------------------------------------------------------------------- */
 
 static void say(struct http_exchange *x, unsigned status, const char *text) {
     x->status = status;
@@ -176,8 +175,7 @@ static void worker_free(void *worker) {
     (void)atomic_fetch_add(&((struct served *)worker)->workers_freed, 1);
 }
 
-/* --- start and stop
- * -------------------------------------------------------------------------------- */
+/* --- start and stop ------------------------------------------------------------------------- */
 
 struct transport_limits fixture_limits(void) {
     return (struct transport_limits){.body_max = 1024 * 1024,
