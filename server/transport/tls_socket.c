@@ -347,6 +347,13 @@ ssize_t __wrap_recv(int fd, void *buf, size_t len, int flags) {
         errno = ECONNRESET;
         return -1;
     }
+    if (c->exchange.stage == STAGE_WAITING) {
+        /* Woken, libmicrohttpd may read before it asks for the answer, and an end of the stream would
+         * keep the answer from a peer that has only ended its own side. "Interrupted" means to it: not
+         * now, but there may be something. */
+        errno = EINTR;
+        return -1;
+    }
     ssize_t n = c->ssl != NULL ? receive_tls(c, buf, len) : receive_plain(c, buf, len, flags);
     if (n > 0) {
         c->heard = true;
