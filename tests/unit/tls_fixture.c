@@ -78,8 +78,8 @@ void pki_make(void) {
 }
 
 const char *pki_file(const char *name) {
-    static char paths[64][128];
-    static unsigned next;
+    static _Thread_local char paths[64][128];
+    static _Thread_local unsigned next;
     char *path = paths[next++ % 64];
     (void)snprintf(path, sizeof paths[0], "%s/%s", folder, name);
     return path;
@@ -383,7 +383,7 @@ void client_send_close_notify(struct client *c) {
 
 void client_half_close(struct client *c) {
     (void)client_flush(c);
-    ck_assert_int_eq(shutdown(c->fd, SHUT_WR), 0);
+    (void)shutdown(c->fd, SHUT_WR); /* the peer may have gone */
 }
 
 void client_update_keys(struct client *c) {

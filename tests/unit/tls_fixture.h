@@ -13,7 +13,7 @@
  * foreign one: "foreign" and "foreign-server"; "selfsigned". Call it once in main, before the
  * tests. Removed at exit. */
 void pki_make(void);
-/* Path of a file of it, "server.pem"; static storage, overwritten after 64 calls. */
+/* Path of a file of it, "server.pem"; storage of the thread, overwritten after 64 calls. */
 const char *pki_file(const char *name);
 /* The first certificate of NAME.pem as DER; malloc'ed. */
 size_t pki_der(uint8_t **out, const char *name);
