@@ -46,32 +46,58 @@ static enum status read_hash(struct bytes fields, enum hash_alg *out) {
     return STATUS_OK;
 }
 
-/* RSASSA-PSS-params (RFC 4055 3.1). An absent hash means SHA-1, which is not taken; MGF1 uses the
- * same hash. signature_verify tries the two salt lengths that it knows, whatever is stated here. */
-static enum status read_pss(struct bytes parameters, enum hash_alg *out) {
-    struct bytes fields, explicit, hash, mgf, oid, mgf_hash;
-    enum hash_alg outer = HASH_NONE, inner = HASH_NONE;
+/* An explicitly tagged AlgorithmIdentifier's content, or nothing. */
+static enum status take_algorithm(struct bytes *fields, unsigned number, struct bytes *out) {
+    struct bytes explicit;
     bool present;
-    if (der_take(&parameters, DER_SEQUENCE, &fields) != STATUS_OK || parameters.len != 0) {
+    *out = bytes_of(NULL, 0);
+    if (der_take_optional(fields, DER_CONTEXT_CONSTRUCTED | number, &present, &explicit) !=
+        STATUS_OK) {
         return STATUS_MALFORMED;
     }
-    if (der_take_optional(&fields, DER_CONTEXT_CONSTRUCTED | 0, &present, &explicit) != STATUS_OK) {
+    if (present && (der_take(&explicit, DER_SEQUENCE, out) != STATUS_OK || explicit.len != 0)) {
         return STATUS_MALFORMED;
     }
-    if (present && (der_take(&explicit, DER_SEQUENCE, &hash) != STATUS_OK || explicit.len != 0 ||
-                    read_hash(hash, &outer) != STATUS_OK)) {
+    return STATUS_OK;
+}
+
+/* An explicitly tagged INTEGER, or its default. */
+static enum status take_number(struct bytes *fields, unsigned number, uint32_t *out) {
+    struct bytes explicit;
+    bool present;
+    if (der_take_optional(fields, DER_CONTEXT_CONSTRUCTED | number, &present, &explicit) !=
+        STATUS_OK) {
         return STATUS_MALFORMED;
     }
-    if (der_take_optional(&fields, DER_CONTEXT_CONSTRUCTED | 1, &present, &explicit) != STATUS_OK) {
+    if (present && (der_take_u32(&explicit, out) != STATUS_OK || explicit.len != 0)) {
         return STATUS_MALFORMED;
     }
-    if (present && (der_take(&explicit, DER_SEQUENCE, &mgf) != STATUS_OK || explicit.len != 0 ||
-                    der_take(&mgf, DER_OID, &oid) != STATUS_OK ||
-                    der_take(&mgf, DER_SEQUENCE, &mgf_hash) != STATUS_OK || mgf.len != 0 ||
-                    read_hash(mgf_hash, &inner) != STATUS_OK)) {
+    return STATUS_OK;
+}
+
+/* RSASSA-PSS-params (RFC 4055 3.1). Absent hashes mean SHA-1, which is not taken; MGF1 has to
+ * use the same hash, and the salt has to be as long as the digest. */
+static enum status read_pss(struct bytes parameters, enum hash_alg *out) {
+    struct bytes fields, hash, mgf, oid, mgf_hash;
+    enum hash_alg outer = HASH_NONE, inner = HASH_NONE;
+    uint32_t salt_len = 20, trailer = 1;
+    if (der_take(&parameters, DER_SEQUENCE, &fields) != STATUS_OK || parameters.len != 0 ||
+        take_algorithm(&fields, 0, &hash) != STATUS_OK ||
+        take_algorithm(&fields, 1, &mgf) != STATUS_OK ||
+        take_number(&fields, 2, &salt_len) != STATUS_OK ||
+        take_number(&fields, 3, &trailer) != STATUS_OK || fields.len != 0) {
         return STATUS_MALFORMED;
     }
-    if (outer == HASH_NONE || inner != outer || !bytes_equal(oid, DER_OID_OF(OID_MGF1))) {
+    if (hash.len == 0 || mgf.len == 0) {
+        return STATUS_UNSUPPORTED;
+    }
+    if (read_hash(hash, &outer) != STATUS_OK || der_take(&mgf, DER_OID, &oid) != STATUS_OK ||
+        der_take(&mgf, DER_SEQUENCE, &mgf_hash) != STATUS_OK || mgf.len != 0 ||
+        read_hash(mgf_hash, &inner) != STATUS_OK) {
+        return STATUS_MALFORMED;
+    }
+    if (outer == HASH_NONE || inner != outer || !bytes_equal(oid, DER_OID_OF(OID_MGF1)) ||
+        salt_len != digest_len(outer) || trailer != 1) {
         return STATUS_UNSUPPORTED;
     }
     *out = outer;

@@ -1,0 +1,227 @@
+/* What TPM vendors publish, and EK certificates of real TPMs: read in place, never copied. Every
+ * test passes at once, saying so, where the data is absent. */
+#include "server/base/file.h"
+#include "server/crypto/x509.h"
+#include "tests/unit/lab.h"
+
+#include <check.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PATH_SIZE = 1024, PEM_MAX = 4 << 20, ALL_MAX = 1024 };
+static const int64_t now = 1790000000; /* 2026-09-21 */
+
+static uint8_t *pem_of(const char *first, const char *second, size_t *len) {
+    uint8_t *a, *b;
+    size_t a_len, b_len;
+    struct detail detail = {0};
+    ck_assert_msg(file_read(&a, &a_len, first, PEM_MAX, &detail) == STATUS_OK, "%s", detail.text);
+    ck_assert_msg(file_read(&b, &b_len, second, PEM_MAX, &detail) == STATUS_OK, "%s", detail.text);
+    uint8_t *all = malloc(a_len + b_len + 1);
+    ck_assert_ptr_nonnull(all);
+    memcpy(all, a, a_len);
+    memcpy(all + a_len, b, b_len);
+    free(a);
+    free(b);
+    *len = a_len + b_len;
+    return all;
+}
+
+static uint8_t *vendors(const char *data, size_t *len) {
+    char roots[PATH_SIZE], intermediates[PATH_SIZE];
+    (void)snprintf(roots, sizeof roots, "%s/ek/vendor-roots.pem", data);
+    (void)snprintf(intermediates, sizeof intermediates, "%s/ek/vendor-intermediates.pem", data);
+    return pem_of(roots, intermediates, len);
+}
+
+START_TEST(every_certificate_that_vendors_publish_is_read) {
+    const char *data = lab_data();
+    struct trust_bundle *bundle;
+    struct detail detail = {0};
+    size_t len;
+    if (data == NULL) {
+        return;
+    }
+    uint8_t *pem = vendors(data, &len);
+    ck_assert_msg(trust_bundle_new(&bundle, bytes_of(pem, len), &detail) == STATUS_OK, "%s",
+                  detail.text);
+    ck_assert_uint_ge(trust_bundle_count(bundle), 100);
+    trust_bundle_free(bundle);
+    free(pem);
+}
+END_TEST
+
+/* Each of them as if it were the end of a chain: all but those whose root is not published with
+ * them. */
+START_TEST(certificates_that_vendors_publish_chain_to_their_roots) {
+    const char *data = lab_data();
+    struct trust_bundle *bundle;
+    struct arena arena;
+    struct bytes der[ALL_MAX];
+    size_t len, num, held = 0, expired = 0, orphans = 0;
+    if (data == NULL) {
+        return;
+    }
+    uint8_t *pem = vendors(data, &len);
+    arena_init(&arena, 8 << 20);
+    ck_assert_int_eq(trust_bundle_new(&bundle, bytes_of(pem, len), NULL), STATUS_OK);
+    ck_assert_int_eq(pem_certificates(&arena, der, &num, ALL_MAX, bytes_of(pem, len), NULL),
+                     STATUS_OK);
+    for (size_t i = 0; i < num; i++) {
+        struct certificate c;
+        struct detail detail = {0};
+        ck_assert_int_eq(certificate_parse(&c, der[i], NULL), STATUS_OK);
+        ck_assert_msg(c.key.kind != KEY_NONE, "%s", c.subject);
+        ck_assert(c.is_ca);
+        enum status status = trust_bundle_verify(bundle, der[i], NULL, 0, now, CHAIN_ANY, &detail);
+        bool orphan = strstr(detail.text, "no trusted issuer") != NULL;
+        bool late = strstr(detail.text, "expired") != NULL;
+        ck_assert_msg(status == STATUS_OK || orphan || late, "%s: %s", c.subject, detail.text);
+        held += status == STATUS_OK;
+        orphans += orphan;
+        expired += late;
+        if (status != STATUS_OK) {
+            (void)printf("# %s: %s\n", c.subject, detail.text);
+        }
+    }
+    (void)printf("# %zu chain to a root, %zu lack theirs, %zu have expired\n", held, orphans,
+                 expired);
+    ck_assert_uint_ge(held * 10, num * 9);
+    arena_free(&arena);
+    trust_bundle_free(bundle);
+    free(pem);
+}
+END_TEST
+
+START_TEST(certificate_published_by_a_vendor_with_a_flipped_bit_does_not_chain) {
+    const char *data = lab_data();
+    struct trust_bundle *bundle;
+    struct arena arena;
+    struct bytes der[ALL_MAX];
+    size_t len, num;
+    if (data == NULL) {
+        return;
+    }
+    uint8_t *pem = vendors(data, &len);
+    arena_init(&arena, 8 << 20);
+    ck_assert_int_eq(trust_bundle_new(&bundle, bytes_of(pem, len), NULL), STATUS_OK);
+    ck_assert_int_eq(pem_certificates(&arena, der, &num, ALL_MAX, bytes_of(pem, len), NULL),
+                     STATUS_OK);
+    for (size_t i = 0; i < num; i++) {
+        uint8_t copy[4096];
+        ck_assert_uint_le(der[i].len, sizeof copy);
+        for (size_t k = 0; k < 16; k++) {
+            size_t bit = (k * 2654435761u + i * 40503u) % (der[i].len * 8);
+            memcpy(copy, der[i].data, der[i].len);
+            copy[bit / 8] ^= (uint8_t)(1u << bit % 8);
+            ck_assert_int_ne(trust_bundle_verify(bundle, bytes_of(copy, der[i].len), NULL, 0, now,
+                                                 CHAIN_ANY, NULL),
+                             STATUS_OK);
+        }
+    }
+    arena_free(&arena);
+    trust_bundle_free(bundle);
+    free(pem);
+}
+END_TEST
+
+START_TEST(ek_certificate_of_a_real_tpm_chains_to_its_vendor) {
+    const char *data = lab_data();
+    struct trust_bundle *bundle;
+    struct detail detail = {0};
+    char path[PATH_SIZE];
+    size_t len, ek_len, exact;
+    uint8_t *ek;
+    if (data == NULL) {
+        return;
+    }
+    uint8_t *pem = vendors(data, &len);
+    ck_assert_int_eq(trust_bundle_new(&bundle, bytes_of(pem, len), NULL), STATUS_OK);
+    (void)snprintf(path, sizeof path, "%s/ek/certs/infineon_optiga_rsa_mfg007_ek.der", data);
+    ck_assert_int_eq(file_read(&ek, &ek_len, path, 1 << 16, &detail), STATUS_OK);
+    ck_assert_int_eq(der_element_len(&exact, bytes_of(ek, ek_len)), STATUS_OK);
+    enum status status =
+        trust_bundle_verify(bundle, bytes_of(ek, exact), NULL, 0, now, CHAIN_TPM_EK, &detail);
+    ck_assert_msg(status == STATUS_OK, "%s", detail.text);
+    /* A software TPM's does not. */
+    free(ek);
+    (void)snprintf(path, sizeof path, "%s/ek/certs/swtpm_fedora33_ek.der", data);
+    ck_assert_int_eq(file_read(&ek, &ek_len, path, 1 << 16, &detail), STATUS_OK);
+    ck_assert_int_eq(der_element_len(&exact, bytes_of(ek, ek_len)), STATUS_OK);
+    ck_assert_int_eq(
+        trust_bundle_verify(bundle, bytes_of(ek, exact), NULL, 0, now, CHAIN_TPM_EK, &detail),
+        STATUS_INVALID);
+    free(ek);
+    trust_bundle_free(bundle);
+    free(pem);
+}
+END_TEST
+
+static void check_booted(const char *folder) {
+    static const char *names[] = {"ek_cert_rsa2048.der", "ek_cert_ecc_p384.der"};
+    struct trust_bundle *bundle;
+    char root[2 * PATH_SIZE], issuer[2 * PATH_SIZE], path[2 * PATH_SIZE];
+    size_t len;
+    (void)snprintf(root, sizeof root, "%s/ca/root.pem", folder);
+    (void)snprintf(issuer, sizeof issuer, "%s/ca/issuer.pem", folder);
+    uint8_t *pem = pem_of(root, issuer, &len);
+    ck_assert_int_eq(trust_bundle_new(&bundle, bytes_of(pem, len), NULL), STATUS_OK);
+    for (size_t i = 0; i < 2; i++) {
+        struct detail detail = {0};
+        struct certificate c;
+        uint8_t *ek;
+        size_t ek_len, exact;
+        (void)snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        ck_assert_int_eq(file_read(&ek, &ek_len, path, 1 << 16, &detail), STATUS_OK);
+        ck_assert_int_eq(der_element_len(&exact, bytes_of(ek, ek_len)), STATUS_OK);
+        ck_assert_int_eq(certificate_parse(&c, bytes_of(ek, exact), &detail), STATUS_OK);
+        ck_assert_int_eq(c.key.kind, i == 0 ? KEY_RSA : KEY_EC_P384);
+        enum status status = trust_bundle_verify(bundle, bytes_of(ek, exact), NULL, 0, c.not_before,
+                                                 CHAIN_TPM_EK, &detail);
+        ck_assert_msg(status == STATUS_OK, "%s: %s", path, detail.text);
+        free(ek);
+    }
+    trust_bundle_free(bundle);
+    free(pem);
+}
+
+START_TEST(ek_certificates_of_the_recorded_boots_chain_to_their_authority) {
+    const char *data = lab_data();
+    char folder[PATH_SIZE];
+    unsigned checked = 0;
+    if (data == NULL) {
+        return;
+    }
+    (void)snprintf(folder, sizeof folder, "%s/measured-boot", data);
+    DIR *dir = opendir(folder);
+    ck_assert_ptr_nonnull(dir);
+    for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+        if (entry->d_name[0] != '.') {
+            (void)snprintf(folder, sizeof folder, "%s/measured-boot/%s", data, entry->d_name);
+            check_booted(folder);
+            checked++;
+        }
+    }
+    (void)closedir(dir);
+    ck_assert_uint_gt(checked, 0);
+}
+END_TEST
+
+int main(void) {
+    TCase *published = tcase_create("published");
+    tcase_set_timeout(published, 60);
+    tcase_add_test(published, every_certificate_that_vendors_publish_is_read);
+    tcase_add_test(published, certificates_that_vendors_publish_chain_to_their_roots);
+    tcase_add_test(published, certificate_published_by_a_vendor_with_a_flipped_bit_does_not_chain);
+    tcase_add_test(published, ek_certificate_of_a_real_tpm_chains_to_its_vendor);
+    tcase_add_test(published, ek_certificates_of_the_recorded_boots_chain_to_their_authority);
+    Suite *suite = suite_create("x509: vendors");
+    suite_add_tcase(suite, published);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
