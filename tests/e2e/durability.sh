@@ -64,6 +64,19 @@ all_are() {
     same "$(wc -l <"$1") $3, then a kill: all are there" 0 $wrong
 }
 
+"$loadgen" revoke fleet="$work/fleet" proxy="127.0.0.1:$(port_of proxy)" admin="127.0.0.1:$(port_of admin)" \
+    anchors="$work/server-ca.pem" cert="$work/proxy.pem" key="$work/proxy.key" admin_cert="$work/admin.pem" \
+    admin_key="$work/admin.key" seconds=10 acks="$work/acks" 2>"$work/loadgen.err" &
+load=$!
+started="$started $load"
+wait_for 20 test -s "$work/acks"
+sleep 0.7
+gateway_stop KILL
+wait $load
+must 'it starts again' gateway_start
+all_are "$work/acks" 'deny credential_revoked' 'revocations acknowledged'
+rm -f "$work/acks"
+
 for pause in 0.6 1.1 0.35; do
     "$loadgen" attest fleet="$work/fleet" at="127.0.0.1:$(port_of device)" anchors="$work/server-ca.pem" threads=8 \
         seconds=10 acks="$work/acks" 2>"$work/loadgen.err" &
@@ -79,17 +92,6 @@ for pause in 0.6 1.1 0.35; do
     rm -f "$work/acks"
 done
 
-"$loadgen" revoke fleet="$work/fleet" proxy="127.0.0.1:$(port_of proxy)" admin="127.0.0.1:$(port_of admin)" \
-    anchors="$work/server-ca.pem" cert="$work/proxy.pem" key="$work/proxy.key" admin_cert="$work/admin.pem" \
-    admin_key="$work/admin.key" seconds=10 acks="$work/acks" 2>"$work/loadgen.err" &
-load=$!
-started="$started $load"
-wait_for 20 test -s "$work/acks"
-sleep 0.7
-gateway_stop KILL
-wait $load
-must 'it starts again' gateway_start
-all_are "$work/acks" 'deny credential_revoked' 'revocations acknowledged'
 call admin admin GET '/v1/audit?limit=1000'
 claim 'the audit log has no gap' jq -e '[.items[].seq] | . == [range(1; length + 1)]' "$answer"
 finish

@@ -343,7 +343,7 @@ static const struct {
 } malformed[] = {
     {"", "malformed_json"},
     {"{", "malformed_json"},
-    {"[]", "invalid_field"},
+    {"[]", "malformed_json"},
     {"{\"nonce\":\"AA==\",\"nonce\":\"AA==\"}", "malformed_json"},
     {"{}", "missing_field"},
     {"{\"nonce\":\"AAAA\",\"tpm2\":{\"quote\":\"AAAA\",\"signature\":\"AAAA\"}}", "missing_field"},

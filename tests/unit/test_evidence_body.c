@@ -85,7 +85,7 @@ static const struct {
 } wrong[] = {
     {"", "malformed_json", "body"},
     {"{", "malformed_json", "body"},
-    {"[]", "invalid_field", "body"},
+    {"[]", "malformed_json", "body"},
     {"null", "malformed_json", "body"},
     {"\"text\"", "malformed_json", "body"},
     {BODY("") " x", "malformed_json", "body"},
