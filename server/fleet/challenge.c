@@ -2,6 +2,7 @@
 
 #include "server/base/encoding.h"
 #include "server/crypto/random.h"
+#include "server/fleet/hash.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -38,10 +39,7 @@ struct challenges {
 };
 
 static uint64_t hash_of(const struct challenges *c, const uint8_t device[RAW_ID]) {
-    uint64_t head;
-    memcpy(&head, device, sizeof head);
-    head = (head ^ c->seed) * (c->seed | 1);
-    return head ^ head >> 32;
+    return hash_key(device, c->seed);
 }
 
 static struct shard *shard_of(struct challenges *c, uint64_t hash) {

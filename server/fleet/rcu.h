@@ -17,11 +17,12 @@
 #ifdef GATEHOUSE_TSAN
 void __tsan_acquire(void *address);
 void __tsan_release(void *address);
+extern char rcu_told; /* an address to tell of */
 static inline void rcu_tell_release(void) {
-    __tsan_release((void *)&urcu_memb_flavor);
+    __tsan_release(&rcu_told);
 }
 static inline void rcu_tell_acquire(void) {
-    __tsan_acquire((void *)&urcu_memb_flavor);
+    __tsan_acquire(&rcu_told);
 }
 #else
 static inline void rcu_tell_release(void) {

@@ -2,6 +2,7 @@
 
 #include "server/base/encoding.h"
 #include "server/crypto/random.h"
+#include "server/fleet/hash.h"
 #include "server/fleet/names.h"
 #include "server/fleet/rcu.h"
 
@@ -54,7 +55,7 @@ struct index {
 
 struct fleet_table {
     struct index devices, by_sha256, by_serial;
-    uint64_t seed; /* so that nobody can choose ids that share a bucket */
+    uint64_t seed;
     struct names *models;
     struct slab *slabs; /* newest first; all but the first are full */
     struct slab *prune_slab;
@@ -70,12 +71,8 @@ static uint64_t standing_of(uint32_t model, enum device_state state, enum verdic
            ((uint64_t)verdict & 0xff) << 8 | ((uint64_t)tier & 0xff);
 }
 
-/* Ids, serials and digests are uniform already. */
 static unsigned long hash_of(const struct fleet_table *table, const uint8_t *key) {
-    uint64_t head;
-    memcpy(&head, key, sizeof head);
-    head = (head ^ table->seed) * (table->seed | 1);
-    return head ^ head >> 32;
+    return hash_key(key, table->seed);
 }
 
 static struct device *device_of(struct cds_lfht_node *node) {

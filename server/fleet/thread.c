@@ -1,6 +1,10 @@
 #include "server/fleet/rcu.h"
 #include "server/fleet/table.h"
 
+#ifdef GATEHOUSE_TSAN
+char rcu_told;
+#endif
+
 void fleet_thread_enter(void) {
     urcu_memb_register_thread();
 }
