@@ -226,10 +226,7 @@ static enum status start_transport(struct gateway *g, struct detail *detail) {
             planes[num++] = plane_of(g, (enum config_plane)plane);
         }
     }
-    const struct transport_options options = {.workers = g->config->workers,
-                                              .log = g->log,
-                                              .thread_begin = fleet_thread_enter,
-                                              .thread_end = fleet_thread_leave};
+    const struct transport_options options = {.workers = g->config->workers, .log = g->log};
     struct transport *transport = NULL;
     enum status status = transport_start(&transport, &options, planes, num, detail);
     if (status == STATUS_OK) {

@@ -286,7 +286,6 @@ void worker_request_id(struct worker *worker, char out[static HTTP_REQUEST_ID_SI
 
 struct transport {
     const struct log *log;
-    void (*thread_begin)(void), (*thread_end)(void); /* may be NULL */
     struct plane *planes;
     size_t num_planes;
     struct worker *workers;

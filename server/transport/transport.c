@@ -138,8 +138,6 @@ static struct transport *create(const struct transport_options *options, size_t 
         return NULL;
     }
     t->log = options->log;
-    t->thread_begin = options->thread_begin;
-    t->thread_end = options->thread_end;
     t->planes = calloc(num_planes, sizeof *t->planes);
     t->workers = calloc(num_workers, sizeof *t->workers);
     if (t->planes == NULL || t->workers == NULL) {

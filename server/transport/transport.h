@@ -41,8 +41,6 @@ struct transport_plane {
 struct transport_options {
     unsigned workers;      /* 0: one a core */
     const struct log *log; /* may be NULL */
-    /* What each worker's thread runs first and last, around its services; may be NULL. */
-    void (*thread_begin)(void), (*thread_end)(void);
 };
 
 struct transport;

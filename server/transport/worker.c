@@ -365,11 +365,7 @@ static void close_services(struct worker *worker) {
 
 void *worker_main(void *arg) {
     struct worker *worker = arg;
-    const struct transport *transport = worker->transport;
     struct detail detail = {0};
-    if (transport->thread_begin != NULL) {
-        transport->thread_begin();
-    }
     bool good = open_services(worker, &detail) == STATUS_OK;
     transport_report(worker->transport, good, &detail);
     if (good) {
@@ -379,8 +375,5 @@ void *worker_main(void *arg) {
         socket_table_use(NULL);
     }
     close_services(worker);
-    if (transport->thread_end != NULL) {
-        transport->thread_end();
-    }
     return NULL;
 }
