@@ -393,6 +393,9 @@ static void revoke_many(void) {
                       .path = "/v1/decisions/",
                       .certificate = pem_option("cert"),
                       .key = pem_option("key")};
+    for (size_t i = 0; run.ids != NULL && i < fleet.num; i++) {
+        memcpy(run.ids[i], fleet.device[i].id, sizeof run.ids[i]);
+    }
     struct client *admin = client_open(run.context, option("admin", NULL), pem_option("admin_cert"),
                                        pem_option("admin_key"));
     struct client *proxy = client_open(run.context, run.at, run.certificate, run.key);

@@ -1,0 +1,281 @@
+#!/bin/sh
+# bench.sh: measures the gateway, each figure with what it is held against in the same run. Prints a line of JSON
+# for each result, then a table; both stay in $BUILD/bench. Ends with 0 also when a target is missed: a missed
+# target is reported, with where the time goes when perf is there.
+#
+#   BENCH_SECONDS=5         how long each load runs
+#   BENCH_DEVICES=1000000   the large fleet; 0 leaves it out
+#   BENCH_ONLY='core attest decision handshake revoke fleet'   a part of it
+set -eu
+
+cd "$(dirname "$0")/../.."
+root=$(pwd)
+BUILD=${BUILD:-build}
+case $BUILD in /*) ;; *) BUILD=$root/$BUILD ;; esac
+BENCH_SECONDS=${BENCH_SECONDS:-5}
+BENCH_DEVICES=${BENCH_DEVICES:-1000000}
+only=${BENCH_ONLY:-core attest decision handshake revoke fleet}
+export BENCH_SECONDS LC_ALL=C TZ=UTC0
+gatehouse=$BUILD/gatehouse
+loadgen=$BUILD/bench/loadgen
+results=$BUILD/bench/results.jsonl
+demo=$root/deploy/demo
+work=$(mktemp -d "$BUILD/bench/run.XXXXXX") # on a disk: what is durable costs what it costs there
+
+# shellcheck source=deploy/demo/device.sh
+. "$demo/device.sh"
+# shellcheck source=deploy/demo/gateway.sh
+. "$demo/gateway.sh"
+
+clean_up() {
+    code=$?
+    trap - EXIT HUP INT TERM
+    stop_processes
+    [ $code -eq 0 ] || { [ ! -s "$log" ] || tail -n 20 "$log" >&2; }
+    rm -rf "$work"
+    exit $code
+}
+trap clean_up EXIT
+trap 'exit 130' HUP INT TERM
+# shellcheck disable=SC3045 # dash has it
+ulimit -n "$(ulimit -H -n)" 2>/dev/null || :
+
+say() { printf '# %s\n' "$*"; }
+wanted() { case " $only " in *" $1 "*) return 0 ;; esac; return 1; }
+
+# record: lines of JSON go to the screen and to the results.
+record() { tee -a "$results"; }
+# measured COMMAND...: its results are recorded; a load that breaks off fails the whole bench in the end.
+broken=''
+measured() {
+    "$@" >"$work/out" || { say "this broke off: $*"; broken=yes; }
+    record <"$work/out"
+}
+# value NAME WHAT: of the last such result.
+value() { jq -r --arg b "$1" --arg w "$2" 'select(.bench == $b and .what == $w) | .value' "$results" | tail -n 1; }
+# mean FILE WHAT: of the results in it.
+mean() { jq -s --arg w "$2" '[.[] | select(.what == $w) | .value] | add / length' "$1"; }
+# result BENCH WHAT VALUE UNIT [TARGET below|above]
+result() {
+    jq -nc --arg b "$1" --arg w "$2" --argjson v "$3" --arg u "$4" --arg t "${5-}" --arg d "${6-below}" '
+        {bench: $b, what: $w, value: ($v * 1000 | round / 1000), unit: $u}
+        + if $t == "" then {} else {target: ((if $d == "below" then "<= " else ">= " end) + $t),
+            met: (if $d == "below" then $v <= ($t | tonumber) else $v >= ($t | tonumber) end)} end' | record
+}
+# missed: the last result did not meet its target.
+missed() { [ "$(tail -n 1 "$results" | jq -r .met)" = false ]; }
+
+# where_time_goes PIDS COMMAND...: what the processes do while the command loads them.
+where_time_goes() {
+    pids=$1
+    shift
+    command -v perf >/dev/null || { say 'perf is not here to tell where the time goes'; return 0; }
+    "$@" >/dev/null 2>&1 &
+    load=$!
+    sleep 0.5
+    perf record -q -g -o "$work/perf.data" -p "$pids" -- sleep 1 >/dev/null 2>&1 || :
+    wait $load || :
+    say "where the time of $pids goes:"
+    perf report --stdio --no-children -g none -i "$work/perf.data" 2>/dev/null | grep -v '^#' | grep . | head -n 16 | sed 's/^/#   /'
+}
+
+# pids_of PID: it and its children (the signer; nginx's worker), as a list with commas.
+pids_of() { { echo "$1"; pgrep -P "$1" || :; } | paste -s -d , -; }
+
+# --- the two servers ---------------------------------------------------------------------------------
+
+# made NAME: a gateway in $work/gateway-NAME with the proxy's and operator's certificates.
+made() {
+    gateway=$work/gateway-$1
+    log=$work/$1.log
+    "$gatehouse" init "$gateway" --listen 127.0.0.1:0 >/dev/null
+    cp "$gateway/admin.pem" "$gateway/admin.key" "$gateway/proxy.pem" "$gateway/proxy.key" "$work/"
+    cp "$gateway/ca/server.pem" "$work/server-ca.pem"
+}
+
+# provisioned NAME NUM: with that many devices in its store, their ids in $work/NAME.ids.
+provisioned() {
+    made "$1"
+    "$loadgen" provision store="$gateway/gatehouse.db" key="$gateway/ca/identity.key" certificate="$gateway/ca/identity.pem" \
+        domain=gatehouse.internal devices="$2" fleet="$work/$1.fleet"
+    grep -E '^[0-9a-f]{32} [0-9a-f]{32}$' "$work/$1.fleet" >"$work/$1.ids"
+}
+
+started_with() { # WORKERS
+    GATEHOUSE_GATEWAY_WORKERS=$1
+    export GATEHOUSE_GATEWAY_WORKERS
+    gateway_start || { say 'the gateway does not start'; exit 1; }
+}
+
+# What nginx takes is fetched as a package and unpacked here: nothing is installed, no service is started.
+nginx_program() {
+    command -v nginx && return
+    [ -x "$BUILD/bench/nginx/usr/sbin/nginx" ] || {
+        mkdir -p "$BUILD/bench/nginx"
+        (cd "$BUILD/bench/nginx" && apt-get -q download nginx && dpkg-deb -x nginx_*.deb .) >"$work/nginx.out" 2>&1 || return 1
+    }
+    "$BUILD/bench/nginx/usr/sbin/nginx" -v >/dev/null 2>&1 && echo "$BUILD/bench/nginx/usr/sbin/nginx"
+}
+
+nginx_port=0
+# nginx_start BODY-FILE: one worker, mutual TLS with the gateway's own certificates, one static answer.
+nginx_start() {
+    nginx=$(nginx_program) || return 1
+    mkdir -p "$work/nginx"
+    for nginx_port in $(shuf -i 20000-60000 -n 20); do
+        cat >"$work/nginx/nginx.conf" <<END
+worker_processes 1;
+daemon off;
+pid $work/nginx/pid;
+error_log $work/nginx/error.log;
+$([ "$(id -u)" -ne 0 ] || echo 'user root;')
+events { worker_connections 4096; }
+http {
+    access_log off;
+    default_type application/json;
+    client_body_temp_path $work/nginx; proxy_temp_path $work/nginx; fastcgi_temp_path $work/nginx;
+    uwsgi_temp_path $work/nginx; scgi_temp_path $work/nginx;
+    keepalive_requests 1000000000;
+    server {
+        listen 127.0.0.1:$nginx_port ssl;
+        ssl_certificate $gateway/server.pem;
+        ssl_certificate_key $gateway/server.key;
+        ssl_client_certificate $gateway/ca/proxies.pem;
+        ssl_verify_client on;
+        ssl_protocols TLSv1.3;
+        ssl_session_tickets off;
+        ssl_session_cache off;
+        location / { return 200 '$(cat "$1")'; }
+    }
+}
+END
+        "$nginx" -p "$work/nginx" -c "$work/nginx/nginx.conf" >/dev/null 2>&1 &
+        nginx_pid=$!
+        if wait_for 2 nginx_listens && ! ended $nginx_pid; then
+            started="$started $nginx_pid"
+            return 0
+        fi
+        wait $nginx_pid || :
+    done
+    return 1
+}
+nginx_listens() { [ -s "$work/nginx/pid" ] && [ -n "$(pgrep -P "$nginx_pid")" ]; }
+
+as_proxy() { # NAME PORT PATH PIDS [OPTION...]
+    as_name=$1 as_port=$2 as_path=$3 as_pids=$4
+    shift 4
+    "$loadgen" get name="$as_name" at="127.0.0.1:$as_port" anchors="$work/server-ca.pem" cert="$work/proxy.pem" \
+        key="$work/proxy.key" path="$as_path" pids="$as_pids" "$@"
+}
+
+# against_nginx NAME TARGET [OPTION...]: rounds of both in turn, and the share of CPU.
+against_nginx() {
+    versus=$1 ceiling=$2
+    shift 2
+    rm -f "$work/ours" "$work/theirs"
+    BENCH_SECONDS=$(awk -v s="$BENCH_SECONDS" 'BEGIN { print s / 2 }')
+    for _ in 1 2 3; do
+        as_proxy "$versus" "$(port_of proxy)" /v1/decisions/ "$(pids_of "$gateway_pid")" ids="$work/small.ids" "$@" >>"$work/ours"
+        as_proxy "$versus" "$nginx_port" / "$(pids_of "$nginx_pid")" "$@" >>"$work/theirs"
+    done
+    BENCH_SECONDS=$(awk -v s="$BENCH_SECONDS" 'BEGIN { print s * 2 }')
+    result "$versus" 'Gatehouse' "$(mean "$work/ours" 'server CPU')" 'us CPU'
+    result "$versus" 'nginx, a static answer' "$(mean "$work/theirs" 'server CPU')" 'us CPU'
+    result "$versus" 'Gatehouse, requests' "$(mean "$work/ours" rate)" '1/s'
+    result "$versus" 'nginx, requests' "$(mean "$work/theirs" rate)" '1/s'
+    result "$versus" "CPU, share of nginx's" \
+        "$(echo "$(value "$versus" Gatehouse) $(value "$versus" 'nginx, a static answer')" | awk '{ print $1 / $2 }')" x "$ceiling"
+    ! missed || BENCH_SECONDS=2 where_time_goes "$(pids_of "$gateway_pid")" \
+        as_proxy "$versus" "$(port_of proxy)" /v1/decisions/ "$gateway_pid" ids="$work/small.ids" "$@"
+}
+
+# --- the benches -------------------------------------------------------------------------------------
+
+: >"$results"
+say "$(date -u +%Y-%m-%dT%H:%M:%SZ), $(nproc) cores: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(uname -sr)"
+
+if wanted core; then
+    say 'the verification core, in process'
+    measured "$BUILD/bench/core"
+fi
+
+if wanted attest || wanted decision || wanted handshake || wanted revoke; then
+    provisioned small 1000
+fi
+
+if wanted decision || wanted handshake; then
+    started_with 1
+    call proxy proxy GET "/v1/decisions/$(head -n 1 "$work/small.ids" | cut -d ' ' -f 1)"
+    if nginx_start "$answer"; then
+        if wanted decision; then
+            say 'decisions over keep-alive mutual TLS, one worker each'
+            against_nginx decision 0.95 threads=16
+        fi
+        if wanted handshake; then
+            say 'a connection, one decision, one worker each'
+            against_nginx handshake 0.55 threads=16 each=connection
+        fi
+        stop_process $nginx_pid
+    else
+        say 'nginx could not be had: no comparison'
+        measured as_proxy decision "$(port_of proxy)" /v1/decisions/ "$(pids_of "$gateway_pid")" ids="$work/small.ids"
+    fi
+    gateway_stop
+fi
+
+if wanted revoke; then
+    say 'from revocation to denial, 1,000 decisions/s beside'
+    started_with 0
+    measured "$loadgen" revoke fleet="$work/small.fleet" proxy="127.0.0.1:$(port_of proxy)" admin="127.0.0.1:$(port_of admin)" \
+        anchors="$work/server-ca.pem" cert="$work/proxy.pem" key="$work/proxy.key" admin_cert="$work/admin.pem" \
+        admin_key="$work/admin.key"
+    gateway_stop
+fi
+
+attesting() {
+    "$loadgen" attest name=attest fleet="$work/small.fleet" at="127.0.0.1:$(port_of device)" anchors="$work/server-ca.pem" \
+        pids="$(pids_of "$gateway_pid")" threads=32
+}
+if wanted attest; then
+    say 'full attestation: connection, challenge, 40 KB of evidence, durable credential; load generator on the same cores'
+    started_with 0
+    measured attesting
+    if jq -e 'select(.bench == "attest" and .met == false)' "$results" >/dev/null; then
+        BENCH_SECONDS=2 where_time_goes "$(pids_of "$gateway_pid")" attesting
+    fi
+    gateway_stop
+fi
+
+# measured_fleet NAME STORE IDS: start, memory, and what a decision costs.
+measured_fleet() {
+    began=$(date +%s%N)
+    started_with 1
+    start_s=$(echo "$began $(date +%s%N)" | awk '{ print ($2 - $1) / 1e9 }')
+    rss_mb=$(awk '/^VmRSS/ { print $2 / 1024 * 1.048576 }' "/proc/$gateway_pid/status")
+    as_proxy "fleet of $1" "$(port_of proxy)" /v1/decisions/ "$(pids_of "$gateway_pid")" ids="$2" threads=16 >"$work/cost"
+    gateway_stop
+}
+if wanted fleet && [ "$BENCH_DEVICES" -gt 0 ]; then
+    say "a fleet of $BENCH_DEVICES devices, against one of 1000"
+    for num in 1000 "$BENCH_DEVICES"; do
+        made "$num"
+        "$BUILD/bench/make_fleet" "$work/$num.db" "$num" list | shuf >"$work/$num.ids"
+        sqlite3 "$work/$num.db" "ATTACH '$gateway/gatehouse.db' AS made;
+            INSERT INTO proxy SELECT * FROM made.proxy; INSERT INTO operator SELECT * FROM made.operator;"
+        GATEHOUSE_STORE_PATH=$work/$num.db
+        export GATEHOUSE_STORE_PATH
+        measured_fleet "$num" "$work/$num.ids"
+        result "fleet of $num" 'start until it listens' "$start_s" s "$([ "$num" = 1000 ] || echo 10)"
+        result "fleet of $num" 'resident memory' "$rss_mb" MB "$([ "$num" = 1000 ] || echo 400)"
+        result "fleet of $num" 'a decision' "$(mean "$work/cost" 'server CPU')" 'us CPU'
+    done
+    unset GATEHOUSE_STORE_PATH
+    result "fleet of $BENCH_DEVICES" 'a decision, share of that at 1000' \
+        "$(echo "$(value "fleet of $BENCH_DEVICES" 'a decision') $(value 'fleet of 1000' 'a decision')" | awk '{ print $1 / $2 }')" x 1.1
+fi
+
+echo
+jq -rs '["what", "measured", "target", ""], (.[] | ["\(.bench): \(.what)", "\(.value) \(.unit)", .target // "",
+    if .met == null then "" elif .met then "met" else "MISSED" end]) | @tsv' "$results" |
+    awk -F '\t' '{ printf "%-62s %18s %10s  %s\n", $1, $2, $3, $4 }' | tee "$BUILD/bench/results.txt"
+[ -z "$broken" ]
