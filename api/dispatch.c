@@ -8,7 +8,18 @@
 #include <string.h>
 #include <strings.h>
 
-/* The thread is registered with the fleet table already: by who starts it, once for all planes. */
+/* A worker thread has a context on every plane that listens: the first of them registers the thread
+ * with the fleet table. */
+static bool is_first_plane(const struct api_plane *plane) {
+    const struct config *config = plane->api->options.config;
+    for (enum config_plane p = 0; p < plane->plane; p++) {
+        if (config->plane[p].enabled) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void *worker_new(void *context, unsigned worker) {
     (void)worker;
     const struct api_plane *plane = context;
@@ -27,6 +38,10 @@ static void *worker_new(void *context, unsigned worker) {
             return NULL;
         }
     }
+    w->registered = is_first_plane(plane);
+    if (w->registered) {
+        fleet_thread_enter();
+    }
     return w;
 }
 
@@ -34,6 +49,9 @@ static void worker_free(void *worker) {
     struct api_worker *w = worker;
     if (w != NULL) {
         store_reader_free(w->reader);
+        if (w->registered) {
+            fleet_thread_leave();
+        }
         free(w);
     }
 }

@@ -37,6 +37,7 @@ struct api {
 struct api_worker { /* one plane's on one worker thread */
     struct api *api;
     struct store_reader *reader; /* NULL on planes that read nothing */
+    bool registered;             /* with the fleet table, for the thread */
 };
 
 struct request {

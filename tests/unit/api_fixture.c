@@ -172,8 +172,9 @@ void gateway_start(struct gateway *g) {
     must(fleet_table_new(&g->table), NULL, "fleet table");
     must(policy_holder_new(&g->policy), NULL, "policy");
     must(challenges_new(&g->challenges, g->config.challenge_max, 300000), NULL, "challenges");
-    fleet_thread_enter(); /* this thread is the worker */
+    fleet_thread_enter(); /* left again: the first worker registers this thread */
     load_policy(g);
+    fleet_thread_leave();
     const struct committer_options options = {
         .store = g->store, .signer = g->signer, .table = g->table, .policy = g->policy};
     must(committer_start(&g->committer, &options, &detail), &detail, "committer");
@@ -187,6 +188,7 @@ void gateway_stop(struct gateway *g) {
         api_service(g->api, plane)->worker_free(g->worker[plane]);
     }
     api_free(g->api);
+    fleet_thread_enter();
     challenges_free(g->challenges);
     policy_holder_free(g->policy);
     fleet_table_free(g->table);
