@@ -46,7 +46,8 @@ PRINTF_LIKE(1, 0) static bool run(const char *format, va_list args) {
     char line[COMMAND_SIZE], command[COMMAND_SIZE + 256];
     int len = vsnprintf(line, sizeof line, format, args);
     need(len > 0 && (size_t)len < sizeof line, "a command is too long");
-    (void)snprintf(command, sizeof command, "cd %s && { %s\n} >log 2>&1 </dev/null", folder, line);
+    (void)snprintf(command, sizeof command, "cd %s && exec >log 2>&1 </dev/null && set -e\n%s\n",
+                   folder, line);
     return system(command) == 0;
 }
 

@@ -9,7 +9,8 @@
 void lab_open(void);
 /* Path of a file in it; static storage, overwritten after 16 calls. */
 const char *lab_path(const char *name);
-/* Runs a line of shell in it. Whether it ended with 0; what it says goes to the file "log". */
+/* Runs a line of shell in it, up to the first command that fails. Whether it ended with 0; what
+ * it says goes to the file "log". */
 bool lab_try(const char *format, ...) PRINTF_LIKE(1, 2);
 /* The same, and it has to end with 0. */
 void lab_run(const char *format, ...) PRINTF_LIKE(1, 2);
