@@ -56,13 +56,13 @@ port() { awk -v plane="$1" '$1 == plane { print $2 }' "$dir/ports"; }
 start() {
     rm -f "$dir/ports"
     : >"$dir/log"
-    "$gatehouse" serve --config "$g/gatehouse.ini" --ports-file "$dir/ports" "$@" 2>"$dir/log" &
+    "$gatehouse" serve --config "$g/gatehouse.ini" --ports-file "$dir/ports" 2>"$dir/log" &
     pid=$!
     within 20 is_ready
 }
 # Waits for its end; sets $code.
 reap() {
-    within "${1:-20}" ended "$pid" || kill -KILL "$pid" 2>/dev/null
+    within 20 ended "$pid" || kill -KILL "$pid" 2>/dev/null
     wait "$pid"
     code=$?
     pid=''
