@@ -1,7 +1,8 @@
 # Gatehouse in a container: what it takes to build stays behind, what runs is one program as its own user.
 #
 #   docker build -t gatehouse .
-#   docker run --rm -v gatehouse-etc:/etc/gatehouse gatehouse init /etc/gatehouse
+#   docker run --rm -v gatehouse-etc:/etc/gatehouse -v gatehouse-store:/var/lib/gatehouse gatehouse \
+#       init /etc/gatehouse --store /var/lib/gatehouse/gatehouse.db --listen 0.0.0.0 --host gateway.example.org
 #   docker run -v gatehouse-etc:/etc/gatehouse:ro -v gatehouse-store:/var/lib/gatehouse -p 8443:8443 gatehouse
 #
 # The last line publishes one plane; the others are published as the configuration says they listen.
@@ -24,7 +25,6 @@ RUN DEPS=run sh /tmp/deploy/deps.sh && rm -rf /tmp/deploy /var/lib/apt/lists/* \
     && install -d -o gatehouse -g gatehouse -m 0755 /run/gatehouse
 COPY --from=build /out/usr/local/bin/gatehouse /usr/local/bin/
 USER gatehouse
-ENV GATEHOUSE_STORE_PATH=/var/lib/gatehouse/gatehouse.db
 VOLUME ["/etc/gatehouse", "/var/lib/gatehouse"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/usr/local/bin/gatehouse"]

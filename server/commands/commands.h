@@ -10,8 +10,8 @@ int command_inspect(int argc, char **argv);
 /* appraise --baseline B.json --evidence E.json --ak FILE --nonce HEX [--pcrs SELECTION]: 0 trusted,
  * 3 untrusted, 1 unusable input. */
 int command_appraise(int argc, char **argv);
-/* init DIR [--trust-domain NAME] [--host NAME_OR_IP]... [--listen ADDRESS[:PORT]] [--ek-trust
- * FILE]...: everything that `serve` needs, in a new folder. 0; 1: nothing is left of it; 2. */
+/* init DIR [--trust-domain NAME] [--host NAME_OR_IP]... [--listen ADDRESS[:PORT]] [--store
+ * FILE] [--ek-trust FILE]...: everything that `serve` needs, in a new folder. 0; 1: nothing is left of it; 2. */
 int command_init(int argc, char **argv);
 /* serve --config FILE: the gateway, until it is told to stop. 0: it was told so; 1; 2. */
 int command_serve(int argc, char **argv);

@@ -69,21 +69,19 @@ const char *folder_path(struct folder *folder, const char *name) {
     return arena_printf(&folder->arena, "%s/%s", folder->path, name);
 }
 
-static enum status remember(struct folder *folder, const char **out, const char *name,
-                            bool is_folder, struct detail *detail) {
-    const char *path = folder_path(folder, name);
+static enum status remember(struct folder *folder, const char *path, bool is_folder,
+                            struct detail *detail) {
     if (path == NULL || folder->num_made == FOLDER_MAX_MADE) {
-        return status_fail(detail, STATUS_MEMORY, "no memory for %s", name);
+        return status_fail(detail, STATUS_MEMORY, "no memory for what is made");
     }
     folder->made[folder->num_made].path = path;
     folder->made[folder->num_made++].is_folder = is_folder;
-    *out = path;
     return STATUS_OK;
 }
 
 enum status folder_add_folder(struct folder *folder, const char *name, struct detail *detail) {
-    const char *path = NULL;
-    enum status status = remember(folder, &path, name, true, detail);
+    const char *path = folder_path(folder, name);
+    enum status status = remember(folder, path, true, detail);
     if (status == STATUS_OK && mkdir(path, 0700) != 0) {
         folder->num_made--;
         status = refuse("make", path, detail);
@@ -93,8 +91,8 @@ enum status folder_add_folder(struct folder *folder, const char *name, struct de
 
 enum status folder_add_file(struct folder *folder, const char *name, unsigned mode,
                             struct bytes content, struct detail *detail) {
-    const char *path = NULL;
-    enum status status = remember(folder, &path, name, false, detail);
+    const char *path = folder_path(folder, name);
+    enum status status = remember(folder, path, false, detail);
     if (status == STATUS_OK) {
         status = file_create(path, mode, content, detail);
         if (status != STATUS_OK) {
@@ -104,9 +102,8 @@ enum status folder_add_file(struct folder *folder, const char *name, unsigned mo
     return status;
 }
 
-enum status folder_expect(struct folder *folder, const char *name, struct detail *detail) {
-    const char *path;
-    return remember(folder, &path, name, false, detail);
+enum status folder_expect(struct folder *folder, const char *path, struct detail *detail) {
+    return remember(folder, path, false, detail);
 }
 
 void folder_undo(struct folder *folder) {

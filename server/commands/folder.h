@@ -28,8 +28,9 @@ MUST_USE enum status folder_add_folder(struct folder *folder, const char *name,
                                        struct detail *detail);
 MUST_USE enum status folder_add_file(struct folder *folder, const char *name, unsigned mode,
                                      struct bytes content, struct detail *detail);
-/* Something else is going to make this file. */
-MUST_USE enum status folder_expect(struct folder *folder, const char *name, struct detail *detail);
+/* Something else is going to make this file, here or elsewhere. `path` (NULL: no memory) lives as
+ * long as the folder. */
+MUST_USE enum status folder_expect(struct folder *folder, const char *path, struct detail *detail);
 /* Removes everything that was made, newest first, and the folder itself unless it existed. */
 void folder_undo(struct folder *folder);
 void folder_close(struct folder *folder); /* keeps what was made */

@@ -25,6 +25,7 @@ static const int64_t BACKDATED_S = 300, AUTHORITY_S = (int64_t)3652 * 86400,
 
 struct options {
     const char *folder, *trust_domain, *listen;
+    const char *store; /* NULL: in the folder */
     const char *host[PROFILE_MAX_SANS];
     size_t num_hosts;
     const char *ek_trust[MAX_EK_FILES];
@@ -52,6 +53,8 @@ static bool take_option(struct options *options, const char *name, const char *v
         options->trust_domain = value;
     } else if (strcmp(name, "--listen") == 0 && options->listen == NULL) {
         options->listen = value;
+    } else if (strcmp(name, "--store") == 0 && options->store == NULL) {
+        options->store = value;
     } else if (strcmp(name, "--host") == 0 && options->num_hosts < PROFILE_MAX_SANS) {
         options->host[options->num_hosts++] = value;
     } else if (strcmp(name, "--ek-trust") == 0 && options->num_ek_trust < MAX_EK_FILES) {
@@ -356,19 +359,27 @@ static enum status fill_store(const struct init *init, struct store *store, stru
     return status;
 }
 
+/* In the folder, or where --store says; never one that is there already. */
 static enum status make_store(struct init *init, struct detail *detail) {
-    static const char *const files[] = {"gatehouse.db", "gatehouse.db-wal", "gatehouse.db-shm",
-                                        "gatehouse.db-journal", "gatehouse.db.lock"};
+    static const char *const files[] = {"", "-wal", "-shm", "-journal", ".lock"};
+    const char *path = init->options->store;
     struct store *store = NULL;
+    struct stat st;
+    if (path == NULL) {
+        path = folder_path(&init->folder, "gatehouse.db");
+    }
+    if (path == NULL) {
+        return status_fail(detail, STATUS_MEMORY, "no memory");
+    }
+    if (lstat(path, &st) == 0) {
+        return status_fail(detail, STATUS_CONFLICT, "%s is already there", path);
+    }
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        enum status status = folder_expect(&init->folder, files[i], detail);
+        const char *file = arena_printf(&init->folder.arena, "%s%s", path, files[i]);
+        enum status status = folder_expect(&init->folder, file, detail);
         if (status != STATUS_OK) {
             return status;
         }
-    }
-    const char *path = folder_path(&init->folder, "gatehouse.db");
-    if (path == NULL) {
-        return status_fail(detail, STATUS_MEMORY, "no memory");
     }
     enum status status = store_open(&store, path, detail);
     if (status == STATUS_OK) {
@@ -391,6 +402,7 @@ static enum status make_config(struct init *init, struct detail *detail) {
     }
     const struct template_value values[] = {
         {"gateway", "trust_domain", init->options->trust_domain},
+        {"store", "path", init->options->store != NULL ? init->options->store : "gatehouse.db"},
         {"enrolment", "ek_trust", enrols ? "trust/ek.pem" : NULL},
         {"enrol", "listen", enrols ? listen[PLANE_ENROL] : NULL},
         {"device", "listen", listen[PLANE_DEVICE]},
@@ -454,6 +466,9 @@ static enum status run(struct init *init, struct detail *detail) {
     enum status status = value_trust_domain(init->options->trust_domain, detail);
     if (status != STATUS_OK) {
         detail_prefix(detail, "--trust-domain");
+    } else if (init->options->store != NULL && init->options->store[0] != '/') {
+        status = status_fail(detail, STATUS_MALFORMED, "--store: \"%.60s\" is not an absolute path",
+                             init->options->store);
     } else {
         status = plane_addresses(listen, init->options->listen, detail);
     }

@@ -295,6 +295,37 @@ START_TEST(the_store_knows_the_first_administrator_and_the_proxy) {
 }
 END_TEST
 
+START_TEST(a_store_elsewhere_is_made_and_named) {
+    char argument[300];
+    (void)snprintf(argument, sizeof argument, "--store %s", in_dir("state.db"));
+    init_well(argument);
+    ck_assert_uint_eq(mode_of("state.db"), 0600);
+    ck_assert(!exists("g/gatehouse.db"));
+    struct config *config = written_config();
+    ck_assert_str_eq(config->store_path, in_dir("state.db"));
+    config_free(config);
+}
+END_TEST
+
+START_TEST(a_store_elsewhere_goes_with_the_rest_when_something_fails) {
+    char argument[300];
+    (void)snprintf(argument, sizeof argument, "--store %s/%0*d", dir, 190, 0);
+    init_fails(argument, 1, "gatehouse.ini:"); /* its line of the configuration is too long */
+    ck_assert_int_eq(shell("ls -A %s", dir), 0);
+    ck_assert_str_eq(output, "");
+}
+END_TEST
+
+START_TEST(a_store_that_is_there_is_refused_and_kept) {
+    char argument[300];
+    ck_assert_int_eq(file_create(in_dir("state.db"), 0600, bytes_of_text("mine"), NULL), STATUS_OK);
+    (void)snprintf(argument, sizeof argument, "--store %s", in_dir("state.db"));
+    init_fails(argument, 1, "is already there");
+    ck_assert_int_eq(shell("cat %s", in_dir("state.db")), 0);
+    ck_assert_str_eq(output, "mine");
+}
+END_TEST
+
 START_TEST(a_second_run_is_refused_and_changes_nothing) {
     init_well("");
     ck_assert_int_eq(
@@ -353,6 +384,8 @@ static const struct {
     {"--ek-trust /nowhere.pem", 1, "cannot open /nowhere.pem"},
     {"--ek-trust /dev/null", 1, "--ek-trust /dev/null: "},
     {"--ek-trust /etc/passwd", 1, "--ek-trust /etc/passwd: "},
+    {"--store relative.db", 1, "--store: \"relative.db\" is not an absolute path"},
+    {"--store /nowhere/g.db", 1, "/nowhere/g.db"},
     {"--force", 2, "usage: gatehouse init DIR"},
     {"--host", 2, "usage: gatehouse init DIR"},
     {"--listen 127.0.0.1 --listen ::1", 2, "usage: gatehouse init DIR"},
@@ -396,7 +429,7 @@ START_TEST(undo_leaves_what_others_put_there) {
     ck_assert_int_eq(folder_add_folder(&folder, "sub", NULL), STATUS_OK);
     ck_assert_int_eq(folder_add_file(&folder, "sub/ours", 0600, bytes_of_text("x"), NULL),
                      STATUS_OK);
-    ck_assert_int_eq(folder_expect(&folder, "never-made", NULL), STATUS_OK);
+    ck_assert_int_eq(folder_expect(&folder, in_dir("f/never-made"), NULL), STATUS_OK);
     ck_assert_int_eq(file_create(in_dir("f/theirs"), 0600, bytes_of_text("x"), NULL), STATUS_OK);
     ck_assert_int_eq(folder_add_file(&folder, "theirs", 0600, bytes_of_text("y"), NULL),
                      STATUS_CONFLICT);
@@ -514,6 +547,9 @@ int main(void) {
     tcase_add_loop_test(tests, an_address_is_taken_with_and_without_a_port, 0, NUM(listens));
     tcase_add_test(tests, vendors_are_copied_and_open_the_enrol_plane);
     tcase_add_test(tests, the_store_knows_the_first_administrator_and_the_proxy);
+    tcase_add_test(tests, a_store_elsewhere_is_made_and_named);
+    tcase_add_test(tests, a_store_elsewhere_goes_with_the_rest_when_something_fails);
+    tcase_add_test(tests, a_store_that_is_there_is_refused_and_kept);
     tcase_add_test(tests, a_second_run_is_refused_and_changes_nothing);
     tcase_add_test(tests, a_folder_with_anything_in_it_is_refused_and_left_as_it_was);
     tcase_add_test(tests, an_empty_folder_is_taken_over_for_its_owner);
