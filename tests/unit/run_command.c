@@ -28,12 +28,14 @@ static void restore(int kept, int standard) {
 }
 
 static char *whole(FILE *file) {
-    require(fseek(file, 0, SEEK_END) == 0, "seek");
-    long len = ftell(file);
-    rewind(file);
-    char *text = malloc((size_t)len + 1);
-    require(text != NULL && fread(text, 1, (size_t)len, file) == (size_t)len, "read");
-    text[len] = '\0';
+    char *text = NULL;
+    size_t cap = 0;
+    require(fseek(file, 0, SEEK_SET) == 0, "seek");
+    if (getdelim(&text, &cap, '\0', file) < 0) { /* nothing was printed */
+        free(text);
+        text = strdup("");
+    }
+    require(text != NULL, "read");
     (void)fclose(file);
     return text;
 }

@@ -368,7 +368,7 @@ START_TEST(ek_certificate_is_refused_outside_its_time) {
     struct bytes der = bytes_of(certificate, certificate_len);
     ck_assert_int_eq(ek_certificate_check(NULL, der, &ek, bundle, 0, &detail), STATUS_INVALID);
     ck_assert_int_eq(
-        ek_certificate_check(NULL, der, &ek, bundle, now + 400ll * 365 * 86400, &detail),
+        ek_certificate_check(NULL, der, &ek, bundle, now + 400LL * 365 * 86400, &detail),
         STATUS_INVALID);
 }
 END_TEST
