@@ -300,8 +300,11 @@ enum status public_key_from_spki(struct public_key *out, struct bytes spki, stru
 
 enum status public_key_from_pem(struct public_key *out, struct bytes pem, struct detail *detail) {
     DerBuffer *der = NULL;
-    if (pem.len == 0 || wc_PemToDer(pem.data, (long)wolf_len(pem.len), PUBLICKEY_TYPE, &der, NULL,
-                                    NULL, NULL) != 0) {
+    int result = pem.len == 0 ? BAD_FUNC_ARG
+                              : wc_PemToDer(pem.data, (long)wolf_len(pem.len), PUBLICKEY_TYPE, &der,
+                                            NULL, NULL, NULL);
+    if (result != 0) {
+        wc_FreeDer(&der); /* also when it fails it may have made one */
         return status_fail(detail, STATUS_MALFORMED, "not a PEM public key");
     }
     enum status status = public_key_from_spki(out, bytes_of(der->buffer, der->length), detail);

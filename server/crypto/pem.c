@@ -31,8 +31,10 @@ static enum status decode(struct arena *arena, struct bytes *out, struct bytes b
     if (text == NULL) {
         return STATUS_MEMORY;
     }
-    if (wc_PemToDer((const uint8_t *)text, (long)wolf_len(block.len + 1), CERT_TYPE, &der, NULL,
-                    NULL, NULL) != 0) {
+    int result = wc_PemToDer((const uint8_t *)text, (long)wolf_len(block.len + 1), CERT_TYPE, &der,
+                             NULL, NULL, NULL);
+    if (result != 0) {
+        wc_FreeDer(&der); /* also when it fails it may have made one */
         return STATUS_MALFORMED;
     }
     *out = arena_bytes(arena, bytes_of(der->buffer, der->length));
