@@ -6,7 +6,10 @@
 #include "server/credential/profile.h"
 #include "server/crypto/random.h"
 
+#include "api/routes.h"
+
 #include <check.h>
+#include <ctype.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -175,6 +178,8 @@ void gateway_start(struct gateway *g) {
     fleet_thread_enter(); /* left again: the first worker registers this thread */
     load_policy(g);
     fleet_thread_leave();
+    g->contract = openapi_load("api/openapi.yaml");
+    ck_assert_msg(g->contract != NULL, "run from the root of the source");
     const struct committer_options options = {
         .store = g->store, .signer = g->signer, .table = g->table, .policy = g->policy};
     must(committer_start(&g->committer, &options, &detail), &detail, "committer");
@@ -188,6 +193,7 @@ void gateway_stop(struct gateway *g) {
         api_service(g->api, plane)->worker_free(g->worker[plane]);
     }
     api_free(g->api);
+    openapi_free(g->contract);
     fleet_thread_enter();
     challenges_free(g->challenges);
     policy_holder_free(g->policy);
@@ -341,6 +347,57 @@ static void keep(struct reply *out, const struct http_exchange *x) {
     }
 }
 
+/* The response of the contract: for this status, or else the default. */
+static size_t response_of(const struct openapi *doc, const struct route *route, unsigned status) {
+    char method[16], code[16], reference[OPENAPI_TEXT];
+    (void)snprintf(method, sizeof method, "%s", http_method_name(route->method));
+    for (char *at = method; *at != '\0'; at++) {
+        *at = (char)tolower((unsigned char)*at);
+    }
+    (void)snprintf(code, sizeof code, "%u", status);
+    size_t responses = openapi_path(doc, 0, "paths", route->pattern, method, "responses", NULL);
+    size_t response = openapi_member(doc, responses, code);
+    if (response == 0 && status >= 400) {
+        response = openapi_member(doc, responses, "default");
+    }
+    size_t ref = response == 0 ? 0 : openapi_member(doc, response, "$ref");
+    if (ref != 0) {
+        openapi_value(doc, ref, reference);
+        response = openapi_resolve(doc, reference);
+    }
+    return response;
+}
+
+/* What the gateway says is what the contract says that it says. */
+static void hold_against_contract(const struct gateway *g, const struct http_exchange *x,
+                                  enum config_plane plane, const struct reply *reply) {
+    struct route_match match;
+    char why[OPENAPI_TEXT] = "";
+    routes_match(&match, routes_all(), plane, x->method, x->path);
+    if (match.route == NULL) {
+        return;
+    }
+    size_t response = response_of(g->contract, match.route, reply->status);
+    ck_assert_msg(response != 0, "%s %s: %u is not in the contract", x->method_name, x->path,
+                  reply->status);
+    if (reply->json == NULL) {
+        return;
+    }
+    size_t schema =
+        openapi_path(g->contract, response, "content", reply->content_type, "schema", NULL);
+    if (schema == 0) { /* a refusal that the operation has other words for */
+        schema = openapi_path(g->contract, 0, "components", "schemas", "Problem", NULL);
+        ck_assert_uint_ge(reply->status, 400);
+    }
+    bool fits = openapi_holds(g->contract, schema, reply->json, why);
+    if (!fits && reply->status >= 400) {
+        schema = openapi_path(g->contract, 0, "components", "schemas", "Problem", NULL);
+        fits = openapi_holds(g->contract, schema, reply->json, why);
+    }
+    ck_assert_msg(fits, "%s %s: %u: %s\n%s", x->method_name, x->path, reply->status, why,
+                  reply->text);
+}
+
 struct reply call(struct gateway *g, const struct call *c) {
     const struct http_service *service = api_service(g->api, c->plane);
     struct reply out = {0};
@@ -364,6 +421,7 @@ struct reply call(struct gateway *g, const struct call *c) {
     }
     ck_assert_uint_ne(e.x.status, 0);
     keep(&out, &e.x);
+    hold_against_contract(g, &e.x, c->plane, &out);
     service->ended(service->context, &e.x);
     arena_free(&e.arena);
     free(copy);

@@ -5,6 +5,7 @@
 #define GATEHOUSE_TESTS_API_FIXTURE_H
 
 #include "api/api.h"
+#include "tests/unit/openapi_reader.h"
 #include "tests/unit/soft_tpm.h"
 
 #include <jansson.h>
@@ -23,6 +24,7 @@ struct gateway {
     uint8_t ek_ca_der[2048];
     size_t ek_ca_len;
     struct api *api;
+    struct openapi *contract; /* every answer is held against it */
     void *worker[NUM_PLANES];
 };
 
