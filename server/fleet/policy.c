@@ -18,11 +18,11 @@ struct compiled {
 };
 
 struct policy {
-    struct arena arena;            /* owns the arrays */
-    struct policy_model *model;    /* by name */
-    struct operator_row *operator; /* by certificate */
-    struct proxy_row *proxy;       /* by certificate */
-    struct compiled **compiled;    /* by id */
+    struct arena arena;             /* owns the arrays */
+    struct policy_model *models;    /* by name */
+    struct operator_row *operators; /* by certificate */
+    struct proxy_row *proxies;      /* by certificate */
+    struct compiled **compiled;     /* by id */
     size_t num_models, num_operators, num_proxies, num_compiled;
 };
 
@@ -38,8 +38,8 @@ static int compare_model(const void *name, const void *model) {
 
 const struct policy_model *policy_model(const struct policy *policy, const char *name) {
     return policy->num_models == 0 ? NULL
-                                   : bsearch(name, policy->model, policy->num_models,
-                                             sizeof *policy->model, compare_model);
+                                   : bsearch(name, policy->models, policy->num_models,
+                                             sizeof *policy->models, compare_model);
 }
 
 static int compare_operator(const void *sha256, const void *row) {
@@ -49,8 +49,8 @@ static int compare_operator(const void *sha256, const void *row) {
 const struct operator_row *policy_operator(const struct policy *policy,
                                            const uint8_t sha256[static 32]) {
     return policy->num_operators == 0 ? NULL
-                                      : bsearch(sha256, policy->operator, policy->num_operators,
-                                                sizeof *policy->operator, compare_operator);
+                                      : bsearch(sha256, policy->operators, policy->num_operators,
+                                                sizeof *policy->operators, compare_operator);
 }
 
 static int compare_proxy(const void *sha256, const void *row) {
@@ -59,8 +59,8 @@ static int compare_proxy(const void *sha256, const void *row) {
 
 const struct proxy_row *policy_proxy(const struct policy *policy, const uint8_t sha256[static 32]) {
     return policy->num_proxies == 0 ? NULL
-                                    : bsearch(sha256, policy->proxy, policy->num_proxies,
-                                              sizeof *policy->proxy, compare_proxy);
+                                    : bsearch(sha256, policy->proxies, policy->num_proxies,
+                                              sizeof *policy->proxies, compare_proxy);
 }
 
 const struct policy *policy_read_begin(struct policy_holder *holder) {
@@ -109,15 +109,15 @@ static int compare_compiled(const void *id, const void *compiled) {
 static enum status take_registered(struct policy *out, struct store_reader *reader) {
     const struct store_page all = {"", UINT_MAX};
     enum status status =
-        store_operator_list(reader, &out->arena, &out->operator, & out->num_operators, all);
+        store_operator_list(reader, &out->arena, &out->operators, &out->num_operators, all);
     if (status == STATUS_OK) {
-        status = store_proxy_list(reader, &out->arena, &out->proxy, &out->num_proxies, all);
+        status = store_proxy_list(reader, &out->arena, &out->proxies, &out->num_proxies, all);
     }
     if (status == STATUS_OK && out->num_operators > 0) {
-        qsort(out->operator, out->num_operators, sizeof *out->operator, order_operators);
+        qsort(out->operators, out->num_operators, sizeof *out->operators, order_operators);
     }
     if (status == STATUS_OK && out->num_proxies > 0) {
-        qsort(out->proxy, out->num_proxies, sizeof *out->proxy, order_proxies);
+        qsort(out->proxies, out->num_proxies, sizeof *out->proxies, order_proxies);
     }
     return status;
 }
@@ -133,13 +133,13 @@ static enum status take_models(struct policy *out, struct store_reader *reader,
     if (status != STATUS_OK) {
         return status_fail(detail, status, "cannot read the models");
     }
-    out->model = arena_array(&out->arena, num, sizeof *out->model);
-    if (out->model == NULL) {
+    out->models = arena_array(&out->arena, num, sizeof *out->models);
+    if (out->models == NULL) {
         return status_fail(detail, STATUS_MEMORY, "no memory for the models");
     }
     for (size_t i = 0; i < num; i++) {
-        out->model[i].row = row[i];
-        status = pcr_selection_parse(&out->model[i].selection, row[i].pcr_selection, detail);
+        out->models[i].row = row[i];
+        status = pcr_selection_parse(&out->models[i].selection, row[i].pcr_selection, detail);
         if (status != STATUS_OK) {
             detail_prefix(detail, "model %s", row[i].name);
             return status;
@@ -208,7 +208,7 @@ static enum status take_baseline(struct policy *out, struct compiled **taken,
 static struct policy_model *model_of(struct policy *out, const char *name) {
     return out->num_models == 0
                ? NULL
-               : bsearch(name, out->model, out->num_models, sizeof *out->model, compare_model);
+               : bsearch(name, out->models, out->num_models, sizeof *out->models, compare_model);
 }
 
 /* Room for the baselines of each model, in one piece for all. */
@@ -230,10 +230,10 @@ static enum status make_room(struct policy *out, const struct baseline_row *head
     }
     size_t at = 0;
     for (size_t i = 0; i < out->num_models; i++) {
-        out->model[i].baseline = &baseline[at];
-        out->model[i].baseline_id = &id[at];
-        at += out->model[i].num_baselines;
-        out->model[i].num_baselines = 0;
+        out->models[i].baseline = &baseline[at];
+        out->models[i].baseline_id = &id[at];
+        at += out->models[i].num_baselines;
+        out->models[i].num_baselines = 0;
     }
     return STATUS_OK;
 }
