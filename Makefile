@@ -197,12 +197,12 @@ test-build test-unit test-fuzz test-e2e: test-%: tests
 	@BUILD='$(BUILD)' sh tests/run.sh $*
 
 asan:
-	$(again) BUILD=build/asan SAN=asan tests
+	$(again) BUILD=build/asan SAN=asan CC=$(clang) tests
 	@BUILD=build/asan SAN=asan sh tests/run.sh unit fuzz e2e
 
 # Only what says of itself that threads meet in it.
 tsan:
-	$(again) BUILD=build/tsan SAN=tsan tests
+	$(again) BUILD=build/tsan SAN=tsan CC=$(clang) tests
 	@BUILD=build/tsan SAN=tsan sh tests/run.sh unit e2e
 
 fuzz:

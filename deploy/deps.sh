@@ -49,6 +49,7 @@ packages_test='
 check
 clang-19
 libclang-rt-19-dev
+llvm-19
 swtpm
 swtpm-tools
 tpm2-tools
