@@ -7,23 +7,40 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One authority's certificate as malloc'd PEM; NULL when memory ran out. */
-static char *authority_pem(const struct signer *signer, enum profile profile) {
+/* One authority's certificate as malloc'd PEM, and its end. */
+static enum status read_authority(char **pem, int64_t *not_after, const struct signer *signer,
+                                  enum profile profile, struct detail *detail) {
+    struct certificate certificate;
+    struct bytes der = signer_authority(signer, profile);
+    enum status status = certificate_parse(&certificate, der, detail);
+    if (status != STATUS_OK) {
+        return status;
+    }
     struct arena arena;
     arena_init(&arena, 64 * 1024);
-    const char *pem = certificate_to_pem(&arena, signer_authority(signer, profile));
-    char *out = pem == NULL ? NULL : strdup(pem);
+    const char *text = certificate_to_pem(&arena, der);
+    *pem = text == NULL ? NULL : strdup(text);
+    *not_after = certificate.not_after;
     arena_free(&arena);
-    return out;
+    return *pem == NULL ? STATUS_MEMORY : STATUS_OK;
 }
 
-static enum status fill(struct api *api, const struct api_options *options) {
+static enum status read_authorities(struct api *api, struct detail *detail) {
+    static const enum profile profiles[2] = {PROFILE_IDENTITY, PROFILE_ACCESS};
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < 2 && status == STATUS_OK; i++) {
+        status = read_authority(&api->authority_pem[i], &api->authority_not_after[i],
+                                api->options.signer, profiles[i], detail);
+    }
+    return status;
+}
+
+static enum status fill(struct api *api, const struct api_options *options, struct detail *detail) {
     api->options = *options;
     atomic_init(&api->ready, true);
-    api->authority_pem[0] = authority_pem(options->signer, PROFILE_IDENTITY);
-    api->authority_pem[1] = authority_pem(options->signer, PROFILE_ACCESS);
-    if (api->authority_pem[0] == NULL || api->authority_pem[1] == NULL) {
-        return STATUS_MEMORY;
+    enum status status = read_authorities(api, detail);
+    if (status != STATUS_OK) {
+        return status;
     }
     for (enum config_plane plane = 0; plane < NUM_PLANES; plane++) {
         api->plane[plane] = (struct api_plane){.api = api, .plane = plane};
@@ -41,10 +58,11 @@ enum status api_new(struct api **out, const struct api_options *options, struct 
     if (api == NULL) {
         return status_fail(detail, STATUS_MEMORY, "no memory for the API");
     }
-    status = fill(api, options);
+    status = fill(api, options, detail);
     if (status != STATUS_OK) {
+        detail_prefix(detail, "API");
         api_free(api);
-        return status_fail(detail, status, "no memory for the API");
+        return status;
     }
     *out = api;
     return STATUS_OK;

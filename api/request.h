@@ -30,7 +30,8 @@ struct api {
     struct api_plane plane[NUM_PLANES];
     struct limiter *limiter; /* of enrolments, by address */
     struct api_counters counters;
-    char *authority_pem[2]; /* identity, access */
+    char *authority_pem[2];         /* identity, access */
+    int64_t authority_not_after[2]; /* nothing that they sign lasts longer */
     _Atomic bool ready;
 };
 

@@ -166,6 +166,7 @@ static enum http_next answer_denied(struct evidence *e, enum problem_kind kind) 
 static enum http_next answer_trusted(struct evidence *e) {
     struct request *r = e->change.r;
     const struct credential_row *credential = &e->credential;
+    int64_t now = change_now(&e->change);
     const char *leaf = certificate_to_pem(r->x->arena, bytes_of(e->job.der, e->job.der_len));
     const char *chain =
         leaf == NULL ? NULL : arena_printf(r->x->arena, "%s%s", leaf, r->api->authority_pem[1]);
@@ -181,7 +182,7 @@ static enum http_next answer_trusted(struct evidence *e) {
     json_out_time(&o, "not_before", credential->not_before);
     json_out_time(&o, "not_after", credential->not_after);
     json_out_object_end(&o);
-    json_out_time(&o, "renew_after", change_now(&e->change) + e->lifetime_s * 2 / 3);
+    json_out_time(&o, "renew_after", now + (credential->not_after - now) * 2 / 3);
     json_out_object_end(&o);
     return answer_json(r, 201, &o);
 }
@@ -223,6 +224,7 @@ static void fill_credential(struct evidence *e) {
     struct sign_job *job = &e->job;
     struct credential_row *row = &e->credential;
     int64_t now = change_now(&e->change);
+    int64_t last = e->change.r->api->authority_not_after[1];
     job->profile = PROFILE_ACCESS;
     memcpy(job->spki, e->csr.spki, e->csr.spki_len);
     job->spki_len = e->csr.spki_len;
@@ -233,6 +235,7 @@ static void fill_credential(struct evidence *e) {
     if (job->not_after - job->not_before > CREDENTIAL_LIFETIME_MAX_S) {
         job->not_after = job->not_before + CREDENTIAL_LIFETIME_MAX_S;
     }
+    job->not_after = job->not_after < last ? job->not_after : last;
     hex_encode(row->serial, bytes_of(job->serial, sizeof job->serial));
     text_copy(row->device_id, sizeof row->device_id, e->row.device_id);
     text_copy(row->appraisal_id, sizeof row->appraisal_id, e->row.id);

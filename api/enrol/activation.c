@@ -119,15 +119,17 @@ static bool secret_is_right(const struct activation *a, struct bytes secret) {
                                      bytes_of(a->enrollment.secret_sha256, 32));
 }
 
-static void fill_job(struct activation *a, const struct config *config) {
+static void fill_job(struct activation *a, const struct api *api) {
     struct sign_job *job = &a->job;
+    int64_t last = api->authority_not_after[0];
     int64_t now = change_now(&a->change);
     job->profile = PROFILE_IDENTITY;
     memcpy(job->spki, a->enrollment.csr_spki.data, a->enrollment.csr_spki.len);
     job->spki_len = a->enrollment.csr_spki.len;
     text_copy(job->device_id, sizeof job->device_id, a->enrollment.device_id);
     job->not_before = now - BACKDATE_S;
-    job->not_after = now + config->identity_lifetime_s - BACKDATE_S;
+    job->not_after = now + api->options.config->identity_lifetime_s - BACKDATE_S;
+    job->not_after = job->not_after < last ? job->not_after : last;
     serial_new(job->serial);
     a->change.commit.job = job;
 }
@@ -152,7 +154,7 @@ enum http_next enrollment_activate(struct request *r) {
     a->right = secret_is_right(a, body->secret);
     if (a->right) {
         (void)snprintf(r->actor, sizeof r->actor, "device:%s", a->enrollment.device_id);
-        fill_job(a, r->api->options.config);
+        fill_job(a, r->api);
     }
     return change_submit(&a->change);
 }
