@@ -524,8 +524,9 @@ START_TEST(a_certificate_is_signed_before_its_record_is_applied) {
     enum { NUM = 300 };
     static struct task t[NUM];
     static struct sign_job job[NUM];
+    const struct sign_job first = sample_job(1);
     for (unsigned i = 0; i < NUM; i++) {
-        job[i] = i == 0 ? sample_job(1) : job[0];
+        job[i] = first;
         job[i].serial[15] = (uint8_t)i;
         job[i].serial[14] = (uint8_t)(i >> 8);
         t[i] = make(&enrol, i + 1);
