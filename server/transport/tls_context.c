@@ -95,6 +95,10 @@ static enum status configure(WOLFSSL_CTX *context, const struct transport_plane 
         return status_fail(detail, STATUS_INTERNAL,
                            "this wolfSSL lacks a cipher, group or version");
     }
+    /* A flight of the handshake is one write. */
+    if (wolfSSL_CTX_set_group_messages(context) != WOLFSSL_SUCCESS) {
+        return status_fail(detail, STATUS_INTERNAL, "handshake messages cannot be grouped");
+    }
     /* Every connection proves itself: nothing is resumed. (A wolfSSL built without a way to resume
      * lacks these functions too.) */
 #ifndef NO_SESSION_CACHE
