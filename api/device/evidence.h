@@ -22,7 +22,8 @@ struct evidence {
     struct credential_row credential;
     struct sign_job job;
     bool grants;               /* trusted, and the device may have a credential */
-    enum problem_kind refusal; /* of evidence that verifies against nothing */
+    enum problem_kind refusal; /* of evidence that verifies against nothing, or cannot be read */
+    const char *why;           /* the refusal's detail; NULL: none */
 };
 
 struct evidence *evidence_new(struct request *r); /* NULL: the arena is full */
@@ -32,7 +33,8 @@ MUST_USE bool evidence_describe(struct evidence *e);
 /* An array of findings, with everything that an administrator wants to know. */
 struct bytes findings_json(struct arena *arena, const struct finding *finding, size_t num);
 
-/* Evidence that verifies against nothing: recorded, and the standing stays. `code` is stable. */
+/* Evidence that verifies against nothing is recorded, and the standing stays. Of evidence that cannot
+ * be read only an audit entry stays. `code` is stable. */
 enum http_next evidence_refuse(struct evidence *e, enum problem_kind problem, const char *code,
                                const struct detail *detail);
 /* Appraised evidence: records it, and gives or takes away credentials. */

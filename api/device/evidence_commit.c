@@ -12,20 +12,28 @@ static const struct evidence *evidence_of(const struct commit *commit) {
 
 /* --- evidence that verifies against nothing --- */
 
+/* What cannot even be read is no appraisal: the audit entry is all that stays of it. */
+static bool is_malformed(const struct evidence *e) {
+    return e->refusal == PROBLEM_EVIDENCE_MALFORMED;
+}
+
 static enum status apply_refused(struct change *c, struct store_writer *writer,
                                  struct detail *detail) {
     const struct evidence *e = (const struct evidence *)c;
     (void)detail;
     change_audit(c, "evidence.refuse", "device", e->row.device_id);
-    return store_appraisal_insert(writer, &e->row, APPRAISALS_KEPT);
+    return is_malformed(e) ? STATUS_OK : store_appraisal_insert(writer, &e->row, APPRAISALS_KEPT);
 }
 
 static enum http_next answer_refused(struct change *c) {
     const struct evidence *e = (const struct evidence *)c;
     atomic_fetch_add_explicit(&c->r->api->counters.evidence_refused, 1, memory_order_relaxed);
     struct problem p;
-    problem_begin(&p, c->r->x, e->refusal, e->row.failure, NULL);
-    json_out_text(&p.out, "appraisal_id", e->row.id);
+    /* Where malformed evidence breaks is told to who sent it; why good evidence is not taken, not. */
+    problem_begin(&p, c->r->x, e->refusal, e->row.failure, is_malformed(e) ? e->why : NULL);
+    if (!is_malformed(e)) {
+        json_out_text(&p.out, "appraisal_id", e->row.id);
+    }
     problem_end(&p);
     return HTTP_ANSWER;
 }
@@ -38,16 +46,28 @@ struct evidence *evidence_new(struct request *r) {
     return change_new(r, &refused_kind, sizeof(struct evidence));
 }
 
+static struct bytes refusal_json(const struct evidence *e, const char *code) {
+    struct json_out o;
+    json_out_init(&o, e->change.r->x->arena, 256);
+    json_out_object(&o, NULL);
+    json_out_text(&o, "code", code);
+    json_out_text(&o, "detail", e->why);
+    json_out_object_end(&o);
+    return json_out_end(&o);
+}
+
 enum http_next evidence_refuse(struct evidence *e, enum problem_kind problem, const char *code,
                                const struct detail *detail) {
     struct request *r = e->change.r;
+    e->refusal = problem;
+    e->why = detail->text[0] == '\0' ? NULL : arena_text(r->x->arena, detail->text);
+    e->change.audit.after = refusal_json(e, code);
     const struct finding finding = {.code = code,
                                     .rule = "evidence",
                                     .pcr = -1,
                                     .event = -1,
-                                    .found = detail->text[0] == '\0' ? NULL : detail->text,
+                                    .found = e->why,
                                     .severity = SEVERITY_DENY};
-    e->refusal = problem;
     text_copy(e->row.failure, sizeof e->row.failure, code);
     e->appraisal = (struct appraisal){.verdict = VERDICT_UNKNOWN, .tier = TIER_NONE};
     if (!evidence_describe(e)) {

@@ -363,6 +363,27 @@ START_TEST(malformed_evidence_leaves_nothing) {
 }
 END_TEST
 
+START_TEST(evidence_that_cannot_be_read_leaves_an_audit_entry_only) {
+    char nonce[48];
+    device_challenge(&g, &device, nonce);
+    size_t len = device.log_len;
+    device.log_len -= 3; /* inside the last event */
+    device_evidence_body(&device, body, nonce);
+    device.log_len = len;
+    struct reply reply = device_send(&g, &device, body);
+    check_code(&reply, 400, "evidence_malformed");
+    ck_assert_ptr_nonnull(strstr(reply_text(&reply, "detail"), "at byte "));
+    ck_assert_ptr_null(json_object_get(reply.json, "appraisal_id"));
+    reply_free(&reply);
+    ck_assert_uint_eq(count_appraisals(&device), 0);
+    reply = admin(&g, "viewer", "GET", "/v1/audit?limit=1000", NULL);
+    expect_status(reply, 200);
+    ck_assert_ptr_nonnull(strstr(reply.text, "evidence.refuse"));
+    ck_assert_ptr_nonnull(strstr(reply.text, "evidence_malformed"));
+    reply_free(&reply);
+}
+END_TEST
+
 /* --- verdicts --- */
 
 START_TEST(untrusted_evidence_is_denied_with_codes_only) {
@@ -629,6 +650,7 @@ static Suite *suite(void) {
     tcase_add_test(t, a_certificate_that_is_not_in_force_is_nobody);
     tcase_add_test(t, storage_trouble_is_not_bad_evidence);
     tcase_add_test(t, no_credential_leaves_before_its_record_is_durable);
+    tcase_add_test(t, evidence_that_cannot_be_read_leaves_an_audit_entry_only);
     tcase_add_test(t, every_answer_about_evidence_is_in_the_audit);
     suite_add_tcase(s, t);
     return s;
