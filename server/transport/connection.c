@@ -113,6 +113,11 @@ void connection_kill(struct connection *c) {
         close_and_end(c);
         return;
     }
+    if (c->mhd == NULL) { /* libmicrohttpd gave up on it before it began, and closed the descriptor */
+        socket_table_remove(&c->lane->worker->sockets, c);
+        end(c);
+        return;
+    }
     tls_session_close(c);
     c->broken = true;
     (void)shutdown(c->fd, SHUT_RDWR);
@@ -147,12 +152,14 @@ static void closed(struct connection *c) {
 
 void connection_notify(void *lane, struct MHD_Connection *mhd, void **context,
                        enum MHD_ConnectionNotificationCode code) {
-    struct worker *worker = ((struct lane *)lane)->worker;
+    struct connection *c = *context;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        *context = worker->adding;
-        worker->adding->mhd = mhd;
-    } else if (*context != NULL) {
-        struct connection *c = *context;
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+        c = socket_table_find(&((struct lane *)lane)->worker->sockets, info->connect_fd);
+        c->mhd = mhd;
+        *context = c;
+    } else if (c != NULL) {
         *context = NULL;
         c->mhd = NULL;
         closed(c);
@@ -171,13 +178,11 @@ static void hand_over(struct connection *c) {
     connection_enter(c, PHASE_HEADER);
     /* The address is ours to know; libmicrohttpd only copies one. */
     static const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
-    worker->adding = c;
     if (MHD_add_connection(c->lane->daemon, c->fd, &nowhere, sizeof nowhere) == MHD_NO &&
         !c->ended) {
         socket_table_remove(&worker->sockets, c);
         end(c);
     }
-    worker->adding = NULL;
     c->lane->ready = true;
 }
 

@@ -40,6 +40,16 @@ static enum MHD_Result match(void *cls, enum MHD_ValueKind kind, const char *nam
     return MHD_YES;
 }
 
+/* White space after a value is no part of it; older libmicrohttpds leave it there. */
+static const char *trimmed(const struct http_exchange *x, const char *value) {
+    size_t len = value == NULL ? 0 : strlen(value);
+    size_t keep = len;
+    while (keep != 0 && (value[keep - 1] == ' ' || value[keep - 1] == '\t')) {
+        keep--;
+    }
+    return keep == len ? value : arena_text_n(x->arena, value, keep);
+}
+
 static const char *request_header(const struct http_exchange *x, const char *name, size_t *count) {
     const struct exchange *ex = (const struct exchange *)x;
     struct search search = {.name = name};
@@ -47,7 +57,7 @@ static const char *request_header(const struct http_exchange *x, const char *nam
     if (count != NULL) {
         *count = search.count;
     }
-    return search.value;
+    return trimmed(x, search.value);
 }
 
 /* --- an exchange's life --------------------------------------------------------------------- */
@@ -409,13 +419,16 @@ struct MHD_Daemon *http_daemon_new(struct lane *lane) {
     /* Room for the headers as received, a record for each, and the answer's headers. */
     size_t header_max = lane->plane->conf.limits.header_max;
     size_t pool = header_max + header_max / 2 + POOL_EXTRA;
+    /* From 1.0 on, "strict" means the RFCs; earlier it means to close without an answer. */
+    int strict = atoi(MHD_get_version()) >= 1 ? 1 : 0;
     return MHD_start_daemon(
         MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO, 0,
         NULL, NULL, answer_request, lane, MHD_OPTION_NOTIFY_COMPLETED, request_ended, lane,
         MHD_OPTION_NOTIFY_CONNECTION, connection_notify, lane, MHD_OPTION_URI_LOG_CALLBACK,
         request_begins, lane, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)INT_MAX, MHD_OPTION_CONNECTION_TIMEOUT, 0u,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, pool, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, pool, MHD_OPTION_STRICT_FOR_CLIENT, strict,
+        MHD_OPTION_END);
 }
 
 void http_resumed(struct exchange *ex) {

@@ -77,6 +77,22 @@ static void note(struct walk *walk, const char *name, const char *value) {
     }
 }
 
+/* Where the line ends whose value ends at `end`, with the two spellings that libmicrohttpd leaves behind:
+ * CR LF become terminators, or CR alone does, or the white space before them. NULL when it is another. */
+static const char *line_end(const char *end) {
+    if (end[0] != '\0') {
+        return NULL;
+    }
+    if (end[1] == '\0' || end[1] == '\n') {
+        return end + 2;
+    }
+    const char *at = end + 1;
+    while (*at == ' ' || *at == '\t') {
+        at++;
+    }
+    return at[0] == '\r' && at[1] == '\n' ? at + 2 : NULL;
+}
+
 static enum MHD_Result step(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_len,
                             const char *value, size_t value_len) {
     struct walk *walk = cls;
@@ -90,8 +106,8 @@ static enum MHD_Result step(void *cls, enum MHD_ValueKind kind, const char *name
     while (gap < value && (*gap == ' ' || *gap == '\t')) {
         gap++;
     }
-    walk->good = walk->good && gap == value;
-    walk->at = value + value_len + 2;
+    walk->at = line_end(value + value_len);
+    walk->good = walk->good && gap == value && walk->at != NULL;
     note(walk, name, value);
     return walk->good ? MHD_YES : MHD_NO;
 }
@@ -104,8 +120,8 @@ static bool request_line(const char **next, const struct exchange *ex, const cha
         (ex->x.query[0] != '\0' && !is_target(ex->x.query, strlen(ex->x.query)))) {
         return false;
     }
-    *next = version + strlen(version) + 2;
-    return true;
+    *next = line_end(version + strlen(version));
+    return *next != NULL;
 }
 
 static bool message(struct exchange *ex, const struct walk *walk, const char *version) {

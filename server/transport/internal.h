@@ -221,6 +221,7 @@ struct socket_table {
 };
 void socket_table_use(struct socket_table *table); /* for the calling thread; NULL ends */
 MUST_USE bool socket_table_add(struct socket_table *table, struct connection *c);
+struct connection *socket_table_find(const struct socket_table *table, int fd);
 void socket_table_remove(struct socket_table *table, const struct connection *c);
 void socket_table_free(struct socket_table *table);
 
@@ -262,7 +263,6 @@ struct worker {
     bool listening, stopping;
     int64_t stop_ms;           /* when the grace ends */
     size_t num_connections;    /* all that are not freed */
-    struct connection *adding; /* being given to libmicrohttpd */
     struct connection *ended;  /* to be freed after this round */
     uint64_t random[2];        /* for request ids */
     pthread_mutex_t resumed_lock;

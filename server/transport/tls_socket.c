@@ -71,8 +71,12 @@ void socket_table_free(struct socket_table *table) {
     *table = (struct socket_table){0};
 }
 
+struct connection *socket_table_find(const struct socket_table *table, int fd) {
+    return table != NULL && fd >= 0 && (size_t)fd < table->num ? table->by_fd[fd] : NULL;
+}
+
 static struct connection *find(int fd) {
-    return sockets != NULL && fd >= 0 && (size_t)fd < sockets->num ? sockets->by_fd[fd] : NULL;
+    return socket_table_find(sockets, fd);
 }
 
 /* --- under wolfSSL -------------------------------------------------------------------------- */

@@ -133,7 +133,7 @@ END_TEST
 
 START_TEST(transport_gives_header_values_and_how_often_they_stand) {
     struct client *c = open_kind(_i);
-    ask_text(c, "GET /header?X-One HTTP/1.1\r\n" HOST "x-oNE:  a b \r\n\r\n", "1:a b ");
+    ask_text(c, "GET /header?X-One HTTP/1.1\r\n" HOST "x-oNE:  a b \r\n\r\n", "1:a b");
     ask_text(c, "GET /header?x-two HTTP/1.1\r\n" HOST "X-Two: 1\r\nX-TWO: 2\r\n\r\n", "2:1");
     ask_text(c, "GET /header?X-None HTTP/1.1\r\n" HOST "\r\n", "0:none");
     ask_text(c, "GET /header?X-Empty HTTP/1.1\r\n" HOST "X-Empty:\r\n\r\n", "1:");
@@ -156,13 +156,30 @@ START_TEST(transport_hands_over_chunked_bodies) {
     struct client *c = open_kind(_i);
     ask_text(c,
              "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"
-             "3\r\nabc\r\nA;ext=1\r\n0123456789\r\n1\r\n!\r\n0\r\n\r\n",
+             "3\r\nabc\r\nA\r\n0123456789\r\n1\r\n!\r\n0\r\n\r\n",
              "abc0123456789!");
     ask_text(c,
              "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: Chunked\r\n\r\n0\r\nX-Trailer: "
              "1\r\n\r\n",
              "");
     ask_text(c, "GET /hello HTTP/1.1\r\n" HOST "\r\n", "hello");
+    client_free(c);
+}
+END_TEST
+
+START_TEST(transport_ignores_chunk_extensions_or_refuses_them) {
+    struct client *c = open_kind(_i);
+    struct answer answer = {0};
+    client_print(c, "POST /echo HTTP/1.1\r\n" HOST
+                    "Transfer-Encoding: chunked\r\n\r\nA;ext=1\r\n0123456789\r\n0\r\n\r\n");
+    ck_assert(client_read_answer(c, &answer, false));
+    if (answer.status == 200) {
+        ck_assert_str_eq((const char *)answer.body, "0123456789");
+    } else {
+        ck_assert_uint_eq(answer.status, 400); /* as libmicrohttpd 1.0.1 */
+        ck_assert_uint_eq(f.served.handled, 0);
+    }
+    answer_free(&answer);
     client_free(c);
 }
 END_TEST
@@ -533,7 +550,6 @@ START_TEST(transport_refuses_content_lengths_that_are_not_numbers) {
                                           "5 5",
                                           "5a",
                                           "a",
-                                          "5 ",
                                           "99999999999999999999",
                                           "18446744073709551616"};
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
@@ -728,6 +744,7 @@ int main(void) {
     tcase_add_loop_test(tests, transport_gives_header_values_and_how_often_they_stand, 0, KINDS);
     tcase_add_loop_test(tests, transport_hands_over_the_body, 0, KINDS);
     tcase_add_loop_test(tests, transport_hands_over_chunked_bodies, 0, KINDS);
+    tcase_add_loop_test(tests, transport_ignores_chunk_extensions_or_refuses_them, 0, KINDS);
     tcase_add_loop_test(tests, transport_takes_one_byte_a_segment, 0, KINDS);
     tcase_add_loop_test(tests, transport_answers_expect_100_continue_before_the_body, 0, KINDS);
     tcase_add_loop_test(tests, transport_answers_a_refused_expectation_without_100_continue, 0,
