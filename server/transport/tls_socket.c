@@ -22,9 +22,11 @@
 ssize_t __real_recv(int fd, void *buf, size_t len, int flags);
 ssize_t __real_send(int fd, const void *buf, size_t len, int flags);
 ssize_t __real_sendmsg(int fd, const struct msghdr *msg, int flags);
+int __real_setsockopt(int fd, int level, int option, const void *value, socklen_t len);
 ssize_t __wrap_recv(int fd, void *buf, size_t len, int flags);
 ssize_t __wrap_send(int fd, const void *buf, size_t len, int flags);
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *msg, int flags);
+int __wrap_setsockopt(int fd, int level, int option, const void *value, socklen_t len);
 
 enum {
     MAX_REFILLS = 256,  /* receives in one recv: a peer that sends only protocol messages ends */
@@ -505,4 +507,14 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *msg, int flags) {
         return progress(c, __real_sendmsg(fd, msg, flags | MSG_NOSIGNAL));
     }
     return send_pieces(c, msg);
+}
+
+/* libmicrohttpd would set TCP_NODELAY, which our sockets have from their listener, and TCP_CORK. Told that
+ * a socket knows no such option, it does not try again. */
+int __wrap_setsockopt(int fd, int level, int option, const void *value, socklen_t len) {
+    if (find(fd) != NULL && level == IPPROTO_TCP) {
+        errno = ENOPROTOOPT;
+        return -1;
+    }
+    return __real_setsockopt(fd, level, option, value, len);
 }
