@@ -10,8 +10,6 @@
 
 enum { EXIT_USAGE = 2, MISTAKES_MAX = 64 * 1024 };
 
-extern char **environ;
-
 enum status commands_load_config(struct config **out, const char *path) {
     char *text = malloc(MISTAKES_MAX + 1);
     if (text == NULL) {

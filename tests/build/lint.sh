@@ -27,7 +27,8 @@ done
 if [ $alone -eq 0 ]; then ok 'every header compiles alone'; else fail 'headers'; fi
 
 # What follows the compiler's own name are its flags.
-flags=${COMPILE#* }
+# They are split into words without a shell that would take quotes away.
+flags=$(echo "${COMPILE#* }" | tr -d "'")
 if echo "$sources" | xargs -P "$(nproc)" -n 4 sh -c '
     tidy=$1 flags=$2; shift 2
     "$tidy" --quiet "$@" -- $flags 2>/dev/null' sh "$(pick clang-tidy)" "$flags"; then
