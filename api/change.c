@@ -34,7 +34,7 @@ enum status change_fail(struct change *c, enum problem_kind problem, enum status
 
 /* An operator who lost the right while the request was under way does not finish it. */
 static enum status check_operator(struct change *c, struct store_writer *writer) {
-    const struct request *r = c->r;
+    struct request *r = c->r;
     if (r->plane != PLANE_ADMIN) {
         return STATUS_OK;
     }
@@ -43,9 +43,10 @@ static enum status check_operator(struct change *c, struct store_writer *writer)
     if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
         return status;
     }
-    bool allowed = status == STATUS_OK && !row.disabled &&
-                   memcmp(row.certificate_sha256, r->x->peer->leaf_sha256, 32) == 0 &&
-                   (role_from_name(row.role) & r->route->roles) != 0;
+    unsigned role = status == STATUS_OK && !row.disabled ? role_from_name(row.role) : 0;
+    bool allowed = (role & r->route->roles) != 0 &&
+                   memcmp(row.certificate_sha256, r->x->peer->leaf_sha256, 32) == 0;
+    r->role = role;
     return allowed ? STATUS_OK : change_fail(c, PROBLEM_FORBIDDEN, STATUS_DENIED);
 }
 

@@ -160,11 +160,10 @@ enum problem_kind problem_of_status(enum status status) {
     case STATUS_NOT_FOUND:
         return PROBLEM_NOT_FOUND;
     case STATUS_CONFLICT:
+    case STATUS_EXPIRED:
         return PROBLEM_WRONG_STATE;
     case STATUS_DENIED:
         return PROBLEM_FORBIDDEN;
-    case STATUS_EXPIRED:
-        return PROBLEM_ENROLLMENT_EXPIRED;
     case STATUS_STORAGE:
         return PROBLEM_STORAGE_UNAVAILABLE;
     case STATUS_BUSY:

@@ -50,6 +50,17 @@ static void fill_device(struct activation *a) {
     d->enrolled = d->last_seen = d->updated = change_now(&a->change);
 }
 
+/* The model may have changed its mind since the enrolment began. NUM_PROBLEMS: it takes devices. */
+static enum problem_kind check_model(const struct activation *a, struct store_writer *writer) {
+    struct model_row model;
+    enum status status = store_model_get(store_writer_reader(writer), &model, a->enrollment.model);
+    if (status == STATUS_NOT_FOUND) {
+        return PROBLEM_UNKNOWN_MODEL;
+    }
+    bool closed = status == STATUS_OK && strcmp(model.enrolment, "open") != 0;
+    return closed ? PROBLEM_ENROLMENT_CLOSED : NUM_PROBLEMS; /* the insert meets what fails */
+}
+
 static enum status apply(struct change *c, struct store_writer *writer, struct detail *detail) {
     struct activation *a = (struct activation *)c;
     (void)detail;
@@ -62,10 +73,13 @@ static enum status apply(struct change *c, struct store_writer *writer, struct d
         return status;
     }
     fill_device(a);
-    status = store_device_insert(writer, &a->device);
-    if (status == STATUS_CONFLICT) { /* durable all the same: the enrolment is used up */
+    c->problem = check_model(a, writer);
+    if (c->problem == NUM_PROBLEMS) {
+        status = store_device_insert(writer, &a->device);
+        c->problem = status == STATUS_CONFLICT ? PROBLEM_ALREADY_ENROLLED : NUM_PROBLEMS;
+    }
+    if (c->problem != NUM_PROBLEMS) { /* durable all the same: the enrolment is used up */
         change_audit(c, "device.enrol_refused", "device", a->device.id);
-        c->problem = PROBLEM_ALREADY_ENROLLED;
         return STATUS_OK;
     }
     change_audit(c, "device.enrol", "device", a->device.id);

@@ -10,6 +10,7 @@
 
 #include <check.h>
 #include <ctype.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -134,7 +135,7 @@ static void fill_config(struct config *config) {
                               .identity_lifetime_s = 365 * 86400,
                               .enrolment_pending_max = 16,
                               .enrolment_pending_per_ip = 8,
-                              .enrolment_per_ip_per_minute = 0,
+                              .enrolment_per_ip_per_minute = 40,
                               .enrolment_expiry_s = 600,
                               .challenge_expiry_s = 300,
                               .challenge_max = 1000};
@@ -152,13 +153,32 @@ static void start_api(struct gateway *g) {
                                         .challenges = g->challenges,
                                         .committer = g->committer,
                                         .signer = g->signer,
-                                        .ek_trust = g->ek_trust};
+                                        .ek_trust = g->ek_trust,
+                                        .log = &g->log};
     must(api_new(&g->api, &options, &detail), &detail, "api");
     for (enum config_plane plane = 0; plane < NUM_PLANES; plane++) {
         const struct http_service *service = api_service(g->api, plane);
         g->worker[plane] = service->worker_new(service->context, 0);
         ck_assert_ptr_nonnull(g->worker[plane]);
     }
+}
+
+static void start_log(struct gateway *g) {
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/log", g->folder);
+    g->log = (struct log){.level = LOG_DEBUG, .form = LOG_JSON};
+    g->log.fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
+    ck_assert_int_ge(g->log.fd, 0);
+}
+
+char *gateway_log(const struct gateway *g) {
+    char path[128];
+    uint8_t *text;
+    size_t len;
+    struct detail detail = {0};
+    (void)snprintf(path, sizeof path, "%s/log", g->folder);
+    must(file_read(&text, &len, path, 1 << 20, &detail), &detail, "log");
+    return (char *)text;
 }
 
 void gateway_start(struct gateway *g) {
@@ -168,6 +188,7 @@ void gateway_start(struct gateway *g) {
     ck_assert_ptr_nonnull(mkdtemp(g->folder));
     fill_config(&g->config);
     start_signer(g);
+    start_log(g);
     make_ek_trust(g);
     (void)snprintf(path, sizeof path, "%s/gatehouse.db", g->folder);
     must(store_open(&g->store, path, &detail), &detail, "store");
@@ -203,6 +224,7 @@ void gateway_stop(struct gateway *g) {
     trust_bundle_free(g->ek_trust);
     private_key_free(g->ek_ca);
     signer_free(g->signer);
+    (void)close(g->log.fd);
     (void)snprintf(command, sizeof command, "rm -rf %s", g->folder);
     ck_assert_int_eq(system(command), 0);
 }

@@ -12,6 +12,7 @@
 
 struct gateway {
     char folder[64];
+    struct log log; /* everything, into the folder's file "log" */
     struct config config;
     struct store *store;
     struct signer *signer;
@@ -31,6 +32,8 @@ struct gateway {
 /* A gateway with an operator of every role (named after it), the proxy "edge" and no model. */
 void gateway_start(struct gateway *g);
 void gateway_stop(struct gateway *g);
+/* What was logged so far, terminated; the caller frees it. */
+char *gateway_log(const struct gateway *g);
 /* Makes every write to the store fail, or lets them work again. */
 void gateway_break_store(struct gateway *g, bool broken);
 

@@ -361,6 +361,42 @@ START_TEST(pending_enrolments_are_capped_by_address) {
 }
 END_TEST
 
+START_TEST(an_address_may_enrol_only_so_often) {
+    struct reply reply = {0};
+    for (unsigned i = 0; i <= g.config.enrolment_per_ip_per_minute; i++) {
+        reply_free(&reply);
+        reply = post("/v1/enrollments", "{}");
+        ck_assert(reply.status == 400 || reply.status == 429);
+    }
+    check_code(&reply, 429, "rate_limited");
+    ck_assert_str_ne(reply_header(&reply, "Retry-After"), "");
+    reply_free(&reply);
+    reply = post("/v1/enrollments/0123456789abcdef0123456789abcdef/activate", "{}");
+    check_code(&reply, 429, "rate_limited"); /* guessing secrets is counted too */
+    reply_free(&reply);
+}
+END_TEST
+
+START_TEST(a_model_that_closes_takes_none_that_had_begun) {
+    char text[256];
+    enrol(&device);
+    expect_admin(&g, "author", "PUT", "/v1/models/acme-edge9", "{\"enrolment\":\"closed\"}", 200,
+                 NULL);
+    device_activation_body(&device, text);
+    refuse_activation(&device, text, 403, "enrolment_closed");
+    ck_assert_uint_eq(count_devices(), 0);
+}
+END_TEST
+
+START_TEST(a_model_that_went_away_takes_none_that_had_begun) {
+    char text[256];
+    enrol(&device);
+    expect_admin(&g, "admin", "DELETE", "/v1/models/acme-edge9", NULL, 204, NULL);
+    device_activation_body(&device, text);
+    refuse_activation(&device, text, 404, "not_found"); /* it went with its model */
+}
+END_TEST
+
 START_TEST(store_trouble_while_activating_makes_no_device) {
     char text[256];
     enrol(&device);
@@ -435,6 +471,9 @@ static Suite *suite(void) {
     tcase_add_test(t, an_ak_of_another_device_is_refused);
     tcase_add_test(t, an_expired_enrolment_is_refused);
     tcase_add_test(t, pending_enrolments_are_capped_by_address);
+    tcase_add_test(t, an_address_may_enrol_only_so_often);
+    tcase_add_test(t, a_model_that_closes_takes_none_that_had_begun);
+    tcase_add_test(t, a_model_that_went_away_takes_none_that_had_begun);
     tcase_add_test(t, store_trouble_while_activating_makes_no_device);
     tcase_add_loop_test(t, a_malformed_body_is_refused_and_named, 0,
                         sizeof malformed / sizeof malformed[0]);

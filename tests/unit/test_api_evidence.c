@@ -607,6 +607,24 @@ START_TEST(every_answer_about_evidence_is_in_the_audit) {
 }
 END_TEST
 
+START_TEST(logs_name_the_request_and_no_secret) {
+    char nonce[48], serial[33];
+    device_challenge(&g, &device, nonce);
+    device_evidence_body(&device, body, nonce);
+    struct reply reply = device_send(&g, &device, body);
+    expect_status(reply, 201);
+    reply_free(&reply);
+    must_prove(&device, serial);
+    char *log = gateway_log(&g);
+    ck_assert_ptr_nonnull(strstr(log, "\"route\":\"/v1/evidence\",\"status\":201"));
+    ck_assert_ptr_nonnull(strstr(log, "\"actor\":\"device:"));
+    ck_assert_ptr_null(strstr(log, nonce));
+    ck_assert_ptr_null(strstr(log, device.blob));
+    ck_assert_ptr_null(strstr(log, "CERTIFICATE"));
+    free(log);
+}
+END_TEST
+
 static Suite *suite(void) {
     Suite *s = suite_create("api_evidence");
     TCase *t = tcase_create("evidence");
@@ -652,6 +670,7 @@ static Suite *suite(void) {
     tcase_add_test(t, no_credential_leaves_before_its_record_is_durable);
     tcase_add_test(t, evidence_that_cannot_be_read_leaves_an_audit_entry_only);
     tcase_add_test(t, every_answer_about_evidence_is_in_the_audit);
+    tcase_add_test(t, logs_name_the_request_and_no_secret);
     suite_add_tcase(s, t);
     return s;
 }
