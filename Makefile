@@ -173,7 +173,7 @@ unit-programs: $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(unit_tests))
 replay-programs: $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(fuzz_targets))
 fuzz-programs: $(patsubst tests/fuzz/%.c,$(BUILD)/fuzzers/%,$(fuzz_targets))
 bench-programs: $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(bench_tools))
-e2e-programs: $(patsubst tests/e2e/%.c,$(BUILD)/tests/e2e/%,$(e2e_helpers))
+e2e-programs: $(patsubst tests/e2e/%.c,$(BUILD)/tests/e2e/%,$(e2e_helpers)) $(BUILD)/bench/loadgen
 tests: all unit-programs replay-programs e2e-programs
 
 -include $(patsubst %.c,$(BUILD)/obj/%.d,$(all_c)) $(BUILD)/obj/gen/schema.d
