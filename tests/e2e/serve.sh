@@ -166,7 +166,6 @@ reloaded() { grep -q '"event":"reloaded"' "$dir/log"; }
 claim 'SIGHUP is logged' within 5 reloaded
 wait "$slow"
 slow=''
-unset GATEHOUSE_DATA # the tests' own: the gateway takes every GATEHOUSE_ for a setting
 claim 'SIGHUP keeps connections' [ "$(grep -o 'HTTP/1.1 404 ' "$dir/kept" | wc -l)" -eq 2 ]
 claim 'new connections come after SIGHUP' admin_is_let_in
 
@@ -212,7 +211,6 @@ reap
 claim 'SIGTERM ends with 0' [ $code -eq 0 ]
 wait "$slow"
 slow=''
-unset GATEHOUSE_DATA # the tests' own: the gateway takes every GATEHOUSE_ for a setting
 claim 'SIGTERM lets a request in progress end' grep -q '^HTTP/1.1 201 ' "$dir/drained"
 claim 'the end is logged' grep -q '"event":"stopped","code":0' "$dir/log"
 
@@ -241,7 +239,6 @@ reap
 kill "$slow" 2>/dev/null
 wait "$slow" 2>/dev/null
 slow=''
-unset GATEHOUSE_DATA # the tests' own: the gateway takes every GATEHOUSE_ for a setting
 
 # --- parts that die ---
 start
