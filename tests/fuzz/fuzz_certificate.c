@@ -23,6 +23,7 @@ static void free_bundle(void) {
     trust_bundle_free(bundle);
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): as libFuzzer declares it */
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
     struct private_key *key;
     struct public_key public;

@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         require(status == STATUS_MALFORMED || status == STATUS_UNSUPPORTED ||
                 status == STATUS_INVALID);
         require(detail.text[0] != '\0');
-        require(memcmp(&csr, &untouched, sizeof csr) == 0);
+        require(bytes_equal(bytes_of(&csr, sizeof csr), bytes_of(&untouched, sizeof csr)));
         return 0;
     }
     require(der_element_len(&len, bytes_of(data, size)) == STATUS_OK && len == size);

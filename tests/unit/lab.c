@@ -76,8 +76,8 @@ struct bytes lab_read(const char *name) {
     uint8_t *slot = slots[next++ % SLOTS];
     FILE *file = fopen(lab_path(name), "rb");
     need(file != NULL, name);
-    size_t len = fread(slot, 1, LAB_FILE_MAX, file);
-    need(ferror(file) == 0 && fgetc(file) == EOF, name);
+    size_t len = fread(slot, 1, LAB_FILE_MAX + 1, file);
+    need(ferror(file) == 0 && len <= LAB_FILE_MAX, name);
     (void)fclose(file);
     slot[len] = 0;
     return bytes_of(slot, len);

@@ -168,6 +168,7 @@ START_TEST(signature_that_is_too_short_long_or_empty_does_not_hold) {
     empty.r = bytes_of(NULL, 0);
     ck_assert_int_eq(signature_verify(&key, &empty, bytes_of_text(message_text), NULL),
                      STATUS_INVALID);
+    ck_assert_ptr_nonnull(sig.r.data);
     memcpy(longer, sig.r.data, sig.r.len); /* a byte more at the end */
     grown.r = bytes_of(longer, sig.r.len + 1);
     ck_assert_int_eq(signature_verify(&key, &grown, bytes_of_text(message_text), NULL),
