@@ -4,6 +4,7 @@
 #include "server/crypto/random.h"
 #include "server/fleet/hash.h"
 #include "server/fleet/names.h"
+#include "server/fleet/pool.h"
 #include "server/fleet/rcu.h"
 
 #include <assert.h>
@@ -16,7 +17,7 @@
  * that readers see all of it or none. A credential is immutable but for its revocation. Readers
  * take the word (or the flag) with acquire before they look at anything else: it is written last. */
 
-enum { RAW_ID = 16, SLAB_DEVICES = 1024, RETIRED_MAX = 1024, FIRST_BUCKETS = 1024 };
+enum { RAW_ID = 16, RETIRED_MAX = 1024, FIRST_BUCKETS = 1024 };
 enum { BUCKETS_MAX = 1 << 24 };
 enum { CREDENTIAL_REVOKED = 1, CREDENTIAL_KNOWN = 2 };
 static const int64_t LEASE_LAPSED =
@@ -39,12 +40,6 @@ struct device {
     _Atomic int64_t lease; /* the latest end of a credential of it; 0: never had one */
 };
 
-struct slab {
-    struct slab *next;
-    size_t num;
-    struct device device[SLAB_DEVICES];
-};
-
 static_assert(offsetof(struct credential, by_sha256) == 0, "of_sha256 casts");
 static_assert(offsetof(struct device, node) == 0, "device_of casts");
 
@@ -57,9 +52,8 @@ struct fleet_table {
     struct index devices, by_sha256, by_serial;
     uint64_t seed;
     struct names *models;
-    struct slab *slabs; /* newest first; all but the first are full */
-    struct slab *prune_slab;
-    size_t prune_at; /* where the next fleet_prune goes on */
+    struct pool device_pool, credential_pool;
+    size_t prune_at; /* the device with which the next fleet_prune goes on */
     struct credential *retired[RETIRED_MAX];
     size_t num_retired;
     _Atomic uint64_t num_devices, num_credentials; /* for fleet_table_size */
@@ -278,10 +272,10 @@ void fleet_decide_serial(const struct fleet_table *table, struct decision *out, 
 
 /* --- writing --- */
 
-/* Twice the buckets whenever there are as many entries: chains stay short at any size. */
+/* Twice the buckets whenever there are half as many entries: chains stay short at any size. */
 static void index_grow(struct index *index, uint64_t num) {
     uint64_t buckets = index->buckets;
-    while (buckets < num && buckets < BUCKETS_MAX) {
+    while (buckets < 2 * num && buckets < BUCKETS_MAX) {
         buckets *= 2;
     }
     if (buckets != index->buckets) {
@@ -316,18 +310,6 @@ static struct device *writer_device(const struct fleet_table *table, const char 
     return device;
 }
 
-static struct device *new_device(struct fleet_table *table) {
-    if (table->slabs == NULL || table->slabs->num == SLAB_DEVICES) {
-        struct slab *slab = calloc(1, sizeof *slab);
-        if (slab == NULL) {
-            return NULL;
-        }
-        slab->next = table->slabs;
-        table->slabs = slab;
-    }
-    return &table->slabs->device[table->slabs->num++];
-}
-
 enum status fleet_put_device(struct fleet_table *table, const char *device_id, const char *model,
                              enum device_state state, enum verdict verdict, enum tier tier) {
     uint8_t id[RAW_ID];
@@ -345,7 +327,7 @@ enum status fleet_put_device(struct fleet_table *table, const char *device_id, c
         atomic_store(&device->standing, standing);
         return STATUS_OK;
     }
-    device = new_device(table);
+    device = pool_take(&table->device_pool);
     if (device == NULL) {
         return STATUS_MEMORY;
     }
@@ -363,7 +345,7 @@ static void free_retired(struct fleet_table *table) {
     }
     rcu_wait();
     for (size_t i = 0; i < table->num_retired; i++) {
-        free(table->retired[i]);
+        pool_return(&table->credential_pool, table->retired[i]);
     }
     table->num_retired = 0;
 }
@@ -433,7 +415,7 @@ enum status fleet_put_credential(struct fleet_table *table, const struct credent
         return STATUS_CONFLICT;
     }
     drop_expired(table, device, row->not_before, 1);
-    struct credential *credential = calloc(1, sizeof *credential);
+    struct credential *credential = pool_take(&table->credential_pool);
     if (credential == NULL) {
         return STATUS_MEMORY;
     }
@@ -480,18 +462,10 @@ void fleet_revoke_credential(struct fleet_table *table, const char *serial) {
 }
 
 void fleet_prune(struct fleet_table *table, int64_t now, unsigned limit) {
-    for (; limit > 0; limit--) {
-        if (table->prune_slab == NULL) {
-            table->prune_slab = table->slabs;
-            table->prune_at = 0;
-        } else if (table->prune_at == table->prune_slab->num) {
-            table->prune_slab = table->prune_slab->next;
-            table->prune_at = 0;
-        }
-        if (table->prune_slab == NULL) {
-            break; /* once around, or nothing there */
-        }
-        drop_expired(table, &table->prune_slab->device[table->prune_at++], now - FLEET_REMEMBERS_S,
+    size_t num = table->device_pool.num;
+    for (size_t i = limit < num ? limit : num; i > 0; i--) {
+        table->prune_at = table->prune_at + 1 < num ? table->prune_at + 1 : 0;
+        drop_expired(table, pool_at(&table->device_pool, table->prune_at), now - FLEET_REMEMBERS_S,
                      0);
     }
     free_retired(table);
@@ -517,6 +491,8 @@ enum status fleet_table_new(struct fleet_table **out) {
     if (table == NULL) {
         return STATUS_MEMORY;
     }
+    table->device_pool.size = sizeof(struct device);
+    table->credential_pool.size = sizeof(struct credential);
     random_bytes(&table->seed, sizeof table->seed);
     if (names_new(&table->models) != STATUS_OK || index_new(&table->devices) != STATUS_OK ||
         index_new(&table->by_sha256) != STATUS_OK || index_new(&table->by_serial) != STATUS_OK) {
@@ -537,23 +513,20 @@ void fleet_table_free(struct fleet_table *table) {
     if (table == NULL) {
         return;
     }
-    while (table->slabs != NULL) {
-        struct slab *slab = table->slabs;
-        for (size_t i = 0; i < slab->num; i++) {
-            while (atomic_load(&slab->device[i].credentials) != NULL) {
-                drop_credential(table, &slab->device[i].credentials);
-            }
-            index_del(&table->devices, &slab->device[i].node);
+    for (size_t i = 0; i < table->device_pool.num; i++) {
+        struct device *device = pool_at(&table->device_pool, i);
+        while (atomic_load(&device->credentials) != NULL) {
+            drop_credential(table, &device->credentials);
         }
-        table->slabs = slab->next;
-        rcu_wait();
-        free(slab);
+        index_del(&table->devices, &device->node);
     }
     free_retired(table);
     index_free(&table->devices);
     index_free(&table->by_sha256);
     index_free(&table->by_serial);
     names_free(table->models);
+    pool_cleanup(&table->device_pool);
+    pool_cleanup(&table->credential_pool);
     free(table);
 }
 
@@ -596,13 +569,11 @@ static enum status expect(struct fleet_table *table, struct store_reader *reader
 /* A device is trusted together with a credential. One that is, and has none that is worth loading,
  * had a lease, and it ended. */
 static void mark_lapsed(struct fleet_table *table) {
-    for (struct slab *slab = table->slabs; slab != NULL; slab = slab->next) {
-        for (size_t i = 0; i < slab->num; i++) {
-            struct device *device = &slab->device[i];
-            if (atomic_load(&device->lease) == 0 &&
-                (atomic_load(&device->standing) >> 8 & 0xff) == VERDICT_TRUSTED) {
-                atomic_store(&device->lease, LEASE_LAPSED);
-            }
+    for (size_t i = 0; i < table->device_pool.num; i++) {
+        struct device *device = pool_at(&table->device_pool, i);
+        if (atomic_load(&device->lease) == 0 &&
+            (atomic_load(&device->standing) >> 8 & 0xff) == VERDICT_TRUSTED) {
+            atomic_store(&device->lease, LEASE_LAPSED);
         }
     }
 }

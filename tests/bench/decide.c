@@ -1,11 +1,12 @@
 /* decide STORE: loads the fleet table from a store, and measures: how long that takes, how much
- * memory the process holds then, and what a decision costs over devices in random order. */
+ * memory the process holds then, and what a decision costs (CPU) over devices in random order. */
 #include "server/base/clock.h"
 #include "server/fleet/table.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { DECISIONS = 2000000 };
@@ -37,6 +38,13 @@ static bool note(void *context, const struct credential_row *row) {
     return true;
 }
 
+/* Of this process, in microseconds: what it costs, whoever else is at work on the machine. */
+static int64_t cpu_us(void) {
+    struct timespec time = {0};
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
+}
+
 static long resident_mb(void) {
     long size = 0, resident = 0;
     FILE *file = fopen("/proc/self/statm", "r");
@@ -52,7 +60,7 @@ static long resident_mb(void) {
 static void measure(const struct fleet_table *table, const struct known *known, int64_t now) {
     uint64_t random = 88172645463325252U, allowed = 0;
     for (int by_certificate = 0; by_certificate < 2; by_certificate++) {
-        int64_t began = clock_monotonic_us();
+        int64_t began = cpu_us();
         for (int i = 0; i < DECISIONS; i++) {
             struct decision decision;
             random ^= random << 13;
@@ -66,7 +74,7 @@ static void measure(const struct fleet_table *table, const struct known *known, 
             }
             allowed += decision.allow ? 1 : 0;
         }
-        int64_t took = clock_monotonic_us() - began;
+        int64_t took = cpu_us() - began;
         (void)printf("%s %.0f ns\n", by_certificate != 0 ? "by certificate" : "by device",
                      (double)took * 1000 / DECISIONS);
     }
@@ -91,9 +99,10 @@ static enum status run(const char *path, struct detail *detail) {
     }
     if (status == STATUS_OK) {
         struct fleet_size size = fleet_table_size(table);
-        (void)printf("devices %llu credentials %llu\nload %lld ms\nresident %ld MB\n",
+        (void)printf("devices %llu credentials %llu\nload %lld ms (CPU %lld ms)\nresident %ld MB\n",
                      (unsigned long long)size.devices, (unsigned long long)size.credentials,
-                     (long long)(clock_monotonic_ms() - began), resident_mb());
+                     (long long)(clock_monotonic_ms() - began), (long long)cpu_us() / 1000,
+                     resident_mb());
         status = store_walk(reader, &(struct store_visitor){&known, skip_device, note}, now);
     }
     if (status == STATUS_OK && known.num > 0) {
