@@ -56,6 +56,9 @@ enum status store_open(struct store **out, const char *path, struct detail *deta
     if (sqlite3_threadsafe() == 0) {
         return status_fail(detail, STATUS_INTERNAL, "this SQLite was built without threads");
     }
+    /* Counting every allocation takes a lock that all threads share. Too late once SQLite is in use,
+     * and no harm then. */
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     enum status status = create_file(path, detail);
     if (status != STATUS_OK) {
         return status;

@@ -17,7 +17,7 @@ enum { MODELS = 8, BATCH = 20000, KEY_LEN = 90, CERTIFICATE_LEN = 700 };
 
 struct device_seed {
     char id[STORE_ID], serial[STORE_SERIAL], appraisal[STORE_ID];
-    uint8_t certificate_sha256[32], key[2 * KEY_LEN + CERTIFICATE_LEN];
+    uint8_t certificate_sha256[32], identity_sha256[32], key[2 * KEY_LEN + CERTIFICATE_LEN];
 };
 
 static void derive(uint8_t out[static 32], const char *what, uint64_t i) {
@@ -26,23 +26,31 @@ static void derive(uint8_t out[static 32], const char *what, uint64_t i) {
     digest_compute(HASH_SHA256, bytes_of(text, (size_t)len), out);
 }
 
-static void spread_id(char out[static STORE_ID], const char *what, uint64_t i, uint64_t num) {
-    uint8_t id[16], tail[32];
-    derive(tail, what, i);
-    struct writer w = writer_of(id, sizeof id);
+/* Digests, but for their first eight bytes, which count up through all there are. */
+static void spread(uint8_t out[static 32], const char *what, uint64_t i, uint64_t num) {
+    derive(out, what, i);
+    struct writer w = writer_of(out, 8);
     write_u64be(&w, i * (UINT64_MAX / num));
-    write_bytes(&w, bytes_of(tail, 8));
-    hex_encode(out, writer_bytes(&w));
+}
+
+static void spread_id(char out[static STORE_ID], const char *what, uint64_t i, uint64_t num) {
+    uint8_t id[32];
+    spread(id, what, i, num);
+    hex_encode(out, bytes_of(id, 16));
 }
 
 static void seed(struct device_seed *out, uint64_t i, uint64_t num) {
+    uint8_t tail[32];
     spread_id(out->id, "device", i, num);
     spread_id(out->serial, "serial", i, num);
     spread_id(out->appraisal, "appraisal", i, num);
+    spread(out->identity_sha256, "identity", i, num);
     derive(out->certificate_sha256, "certificate", i);
     memset(out->key, 0x5a, sizeof out->key);
-    derive(out->key + KEY_LEN - 32, "ek", i);
-    derive(out->key + 2 * KEY_LEN - 32, "ak", i);
+    spread(tail, "ek", i, num);
+    memcpy(out->key + KEY_LEN - 16, tail, 16);
+    spread(tail, "ak", i, num);
+    memcpy(out->key + 2 * KEY_LEN - 16, tail, 16);
 }
 
 static void model_name(char out[static STORE_NAME], uint64_t i) {
@@ -67,7 +75,7 @@ static enum status add_device(struct store_writer *writer, const struct device_s
     memcpy(device.id, from->id, sizeof device.id);
     memcpy(device.identity_serial, from->serial, sizeof device.identity_serial);
     memcpy(device.appraisal_id, from->appraisal, sizeof device.appraisal_id);
-    derive(device.identity_sha256, "identity", i);
+    memcpy(device.identity_sha256, from->identity_sha256, sizeof device.identity_sha256);
     model_name(device.model, i);
     return store_device_insert(writer, &device);
 }
