@@ -227,6 +227,7 @@ START_TEST(ecdsa_takes_numbers_with_leading_zeros_as_a_tpm_writes_them) {
     struct public_key key = key_of("p256");
     struct signature sig = split(0);
     uint8_t r[40] = {0}, s[40] = {0};
+    ck_assert(sig.r.data != NULL && sig.s.data != NULL);
     memcpy(r + sizeof r - sig.r.len, sig.r.data, sig.r.len);
     memcpy(s + sizeof s - sig.s.len, sig.s.data, sig.s.len);
     sig.r = bytes_of(r, sizeof r);
