@@ -190,7 +190,7 @@ static enum status get_draft(struct change *c, struct store_writer *writer,
 static enum status apply_update(struct change *c, struct store_writer *writer,
                                 struct detail *detail) {
     struct baseline_change *b = (struct baseline_change *)c;
-    struct baseline_row old;
+    struct baseline_row old = {0};
     enum status status = get_draft(c, writer, &old, detail);
     if (status != STATUS_OK) {
         return status;
