@@ -1,13 +1,14 @@
 #include "api/device/evidence_body.h"
 
+#include "api/json_reader.h"
 #include "server/base/encoding.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
 /* Where reading goes wrong: a stable code, and a detail that begins with the field's path. */
 struct reading {
+    struct json_reader json;
     struct arena *arena;
     const char *code;
     struct detail *detail;
@@ -19,180 +20,260 @@ static enum status refuse(struct reading *reading, const char *code, const char 
     return status_fail(reading->detail, STATUS_MALFORMED, "%s: %s", path, text);
 }
 
-/* An object, and no key in it that is not among `known` (ended by NULL). */
-static enum status check_object(struct reading *reading, json_t *object, const char *path,
-                                const char *const *known) {
-    const char *key;
-    json_t *member;
-    if (!json_is_object(object)) {
-        return refuse(reading, "invalid_field", path, "it is not an object");
+static enum status refuse_json(struct reading *reading, enum status status) {
+    if (status == STATUS_MEMORY) {
+        return status;
     }
-    json_object_foreach(object, key, member) {
-        size_t i = 0;
-        while (known[i] != NULL && strcmp(known[i], key) != 0) {
-            i++;
-        }
-        if (known[i] == NULL) {
-            reading->code = "unknown_field";
-            return status_fail(reading->detail, STATUS_MALFORMED, "%s: unknown field \"%.40s\"",
-                               path, key);
-        }
-    }
-    return STATUS_OK;
+    reading->code = "malformed_json";
+    return status_fail(reading->detail, STATUS_MALFORMED, "body: no JSON at byte %zu",
+                       json_offset(&reading->json));
 }
 
-static enum status read_base64(struct reading *reading, struct bytes *out, const json_t *value,
-                               const char *path) {
+/* A value of another kind than wanted: either none at all, or one that is of no use. */
+static enum status refuse_kind(struct reading *reading, enum json_kind kind, const char *path,
+                               const char *text) {
+    return kind == JSON_NOTHING ? refuse_json(reading, STATUS_MALFORMED)
+                                : refuse(reading, "invalid_field", path, text);
+}
+
+/* --- objects ----------------------------------------------------------------------------------- */
+
+/* One object being read: each key is one of `names`, and stands once. */
+struct object {
+    const char *path;
+    const char *const *names; /* ended by NULL, at most 32 */
+    unsigned num_keys;
+    uint32_t seen; /* bit i: names[i] */
+};
+
+static enum status enter(struct reading *reading, struct object *object) {
+    enum json_kind kind = json_peek(&reading->json);
+    if (kind != JSON_IS_OBJECT) {
+        return refuse_kind(reading, kind, object->path, "it is not an object");
+    }
+    enum status status = json_enter(&reading->json);
+    return status == STATUS_OK ? status : refuse_json(reading, status);
+}
+
+static enum status refuse_key(struct reading *reading, const struct object *object,
+                              struct bytes key) {
+    char shown[41] = {0};
+    for (size_t i = 0; i < key.len && i + 1 < sizeof shown; i++) {
+        shown[i] = key.data[i] >= 0x20 && key.data[i] < 0x7F ? (char)key.data[i] : '?';
+    }
+    reading->code = "unknown_field";
+    return status_fail(reading->detail, STATUS_MALFORMED, "%s: unknown field \"%s\"", object->path,
+                       shown);
+}
+
+/* The index of the next key; END behind the object. */
+static enum status next_field(struct reading *reading, struct object *object, size_t *which) {
+    struct bytes key;
+    enum status status = json_next(&reading->json, &object->num_keys, &key);
+    if (status == STATUS_END) {
+        return status;
+    }
+    if (status != STATUS_OK) {
+        return refuse_json(reading, status);
+    }
+    for (size_t i = 0; object->names[i] != NULL; i++) {
+        if (!bytes_equal(key, bytes_of_text(object->names[i]))) {
+            continue;
+        }
+        if ((object->seen >> i & 1) != 0) {
+            reading->code = "malformed_json";
+            return status_fail(reading->detail, STATUS_MALFORMED, "body: \"%s\" twice at byte %zu",
+                               object->names[i], json_offset(&reading->json));
+        }
+        object->seen |= 1u << i;
+        *which = i;
+        return STATUS_OK;
+    }
+    return refuse_key(reading, object, key);
+}
+
+static bool has(const struct object *object, size_t which) {
+    return (object->seen >> which & 1) != 0;
+}
+
+/* --- values ------------------------------------------------------------------------------------ */
+
+static enum status read_text(struct reading *reading, struct bytes *out, const char *path) {
+    enum json_kind kind = json_peek(&reading->json);
+    if (kind != JSON_IS_STRING) {
+        return refuse_kind(reading, kind, path, "it is not a string");
+    }
+    enum status status = json_string(&reading->json, out);
+    return status == STATUS_OK ? status : refuse_json(reading, status);
+}
+
+static enum status read_base64(struct reading *reading, struct bytes *out, const char *path) {
     struct detail why = {0};
-    if (!json_is_string(value)) {
-        return refuse(reading, "invalid_field", path, "it is not a string");
+    struct bytes text;
+    enum status status = read_text(reading, &text, path);
+    if (status != STATUS_OK) {
+        return status;
     }
-    enum status status = base64_decode_arena(reading->arena, out, json_string_value(value),
-                                             json_string_length(value), &why);
-    if (status == STATUS_MALFORMED) {
-        return refuse(reading, "malformed_base64", path, why.text);
-    }
-    return status;
+    status = base64_decode_arena(reading->arena, out, (const char *)text.data, text.len, &why);
+    return status == STATUS_MALFORMED ? refuse(reading, "malformed_base64", path, why.text)
+                                      : status;
 }
 
-static enum status read_required(struct reading *reading, struct bytes *out, json_t *object,
-                                 const char *key, const char *path) {
-    const json_t *value = json_object_get(object, key);
-    if (value == NULL) {
-        return refuse(reading, "missing_field", path, "it is missing");
-    }
-    enum status status = read_base64(reading, out, value, path);
-    if (status == STATUS_OK && out->len == 0) {
-        return refuse(reading, "invalid_field", path, "it is empty");
-    }
-    return status;
+static enum status read_filled(struct reading *reading, struct bytes *out, const char *path) {
+    enum status status = read_base64(reading, out, path);
+    return status == STATUS_OK && out->len == 0
+               ? refuse(reading, "invalid_field", path, "it is empty")
+               : status;
 }
 
-static enum status read_optional(struct reading *reading, struct bytes *out, json_t *object,
-                                 const char *key) {
-    const json_t *value = json_object_get(object, key);
-    return value == NULL ? STATUS_OK : read_base64(reading, out, value, key);
+static enum status read_value(struct reading *reading, struct fact_bank *out, unsigned pcr,
+                              const char *path) {
+    char hex[2 * DIGEST_MAX + 1] = {0}, below[40];
+    struct bytes text;
+    size_t len = digest_len(out->alg);
+    (void)snprintf(below, sizeof below, "%s.%u", path, pcr);
+    enum status status = read_text(reading, &text, below);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    if (text.len == 2 * len) {
+        memcpy(hex, text.data, text.len);
+    }
+    if (hex_decode(out->pcr[pcr].value, len, hex) != STATUS_OK) {
+        return refuse(reading, "invalid_field", below,
+                      "it is not lower-case hex of the bank's digest size");
+    }
+    out->pcr[pcr].quoted = true;
+    return STATUS_OK;
 }
 
 /* {"0":"<hex>",...} in one bank. */
-static enum status read_bank(struct reading *reading, struct fact_bank *out, json_t *values,
-                             const char *path) {
-    char names[PCR_COUNT][4];
-    const char *known[PCR_COUNT + 1] = {NULL};
-    for (unsigned i = 0; i < PCR_COUNT; i++) {
-        (void)snprintf(names[i], sizeof names[i], "%u", i);
-        known[i] = names[i];
+static enum status read_bank(struct reading *reading, struct fact_bank *out, const char *path) {
+    static const char *const names[] = {"0",  "1",  "2",  "3",  "4",  "5",  "6",  "7",  "8",
+                                        "9",  "10", "11", "12", "13", "14", "15", "16", "17",
+                                        "18", "19", "20", "21", "22", "23", NULL};
+    struct object object = {.path = path, .names = names};
+    size_t which = 0;
+    enum status status = enter(reading, &object);
+    while (status == STATUS_OK) {
+        status = next_field(reading, &object, &which);
+        if (status == STATUS_OK) {
+            status = read_value(reading, out, (unsigned)which, path);
+        }
     }
-    enum status status = check_object(reading, values, path, known);
-    if (status != STATUS_OK) {
+    return status == STATUS_END ? STATUS_OK : status;
+}
+
+static enum status read_pcrs(struct reading *reading, struct tpm2_evidence *out) {
+    static const char *const names[] = {"sha1", "sha256", "sha384", "sha512", NULL};
+    static const char *const paths[] = {"tpm2.pcrs.sha1", "tpm2.pcrs.sha256", "tpm2.pcrs.sha384",
+                                        "tpm2.pcrs.sha512"};
+    struct object object = {.path = "tpm2.pcrs", .names = names};
+    size_t which = 0;
+    enum status status = enter(reading, &object);
+    while (status == STATUS_OK) {
+        status = next_field(reading, &object, &which);
+        if (status == STATUS_OK) {
+            struct fact_bank *bank = &out->claimed[out->num_claimed++];
+            bank->alg = hash_from_name(names[which]);
+            status = read_bank(reading, bank, paths[which]);
+        }
+    }
+    return status == STATUS_END ? STATUS_OK : status;
+}
+
+static enum status read_tpm2(struct reading *reading, struct tpm2_evidence *out) {
+    enum { QUOTE, SIGNATURE, PCRS };
+    static const char *const names[] = {"quote", "signature", "pcrs", NULL};
+    struct object object = {.path = "tpm2", .names = names};
+    size_t which = 0;
+    enum status status = enter(reading, &object);
+    while (status == STATUS_OK) {
+        status = next_field(reading, &object, &which);
+        if (status != STATUS_OK) {
+            break;
+        }
+        if (which == QUOTE) {
+            status = read_filled(reading, &out->quote, "tpm2.quote");
+        } else if (which == SIGNATURE) {
+            status = read_filled(reading, &out->signature, "tpm2.signature");
+        } else {
+            status = read_pcrs(reading, out);
+        }
+    }
+    if (status != STATUS_END) {
         return status;
     }
-    for (unsigned i = 0; i < PCR_COUNT; i++) {
-        const json_t *value = json_object_get(values, known[i]);
-        if (value == NULL) {
-            continue;
-        }
-        if (!json_is_string(value) || hex_decode(out->pcr[i].value, digest_len(out->alg),
-                                                 json_string_value(value)) != STATUS_OK) {
-            reading->code = "invalid_field";
-            return status_fail(reading->detail, STATUS_MALFORMED,
-                               "%s.%s: it is not lower-case hex of the bank's digest size", path,
-                               known[i]);
-        }
-        out->pcr[i].quoted = true;
+    if (!has(&object, QUOTE)) {
+        return refuse(reading, "missing_field", "tpm2.quote", "it is missing");
+    }
+    if (!has(&object, SIGNATURE)) {
+        return refuse(reading, "missing_field", "tpm2.signature", "it is missing");
     }
     return STATUS_OK;
 }
 
-static enum status read_pcrs(struct reading *reading, struct tpm2_evidence *out, json_t *pcrs) {
-    static const char *const known[] = {"sha1", "sha256", "sha384", "sha512", NULL};
-    enum status status = check_object(reading, pcrs, "tpm2.pcrs", known);
-    for (size_t i = 0; status == STATUS_OK && known[i] != NULL; i++) {
-        char path[24];
-        json_t *values = json_object_get(pcrs, known[i]);
-        if (values != NULL) {
-            struct fact_bank *bank = &out->claimed[out->num_claimed++];
-            bank->alg = hash_from_name(known[i]);
-            (void)snprintf(path, sizeof path, "tpm2.pcrs.%s", known[i]);
-            status = read_bank(reading, bank, values, path);
+static enum status read_nonce(struct reading *reading, struct bytes *out) {
+    enum status status = read_filled(reading, out, "nonce");
+    return status == STATUS_OK && out->len > EVIDENCE_NONCE_MAX
+               ? refuse(reading, "invalid_field", "nonce", "it is too long")
+               : status;
+}
+
+static enum status read_body(struct reading *reading, struct evidence_body *out) {
+    enum { NONCE, TPM2, EVENT_LOG, IMA_LOG, CSR };
+    static const char *const names[] = {"nonce", "tpm2", "tcg_event_log", "ima_log", "csr", NULL};
+    struct object object = {.path = "body", .names = names};
+    size_t which = 0;
+    if (json_peek(&reading->json) != JSON_IS_OBJECT) {
+        return refuse(reading, "malformed_json", "body", "it is not an object");
+    }
+    enum status status = enter(reading, &object);
+    while (status == STATUS_OK) {
+        status = next_field(reading, &object, &which);
+        if (status != STATUS_OK) {
+            break;
+        }
+        switch (which) {
+        case NONCE:
+            status = read_nonce(reading, &out->nonce);
+            break;
+        case TPM2:
+            status = read_tpm2(reading, &out->tpm2);
+            break;
+        case EVENT_LOG:
+            status = read_base64(reading, &out->tpm2.tcg_event_log, names[which]);
+            break;
+        case IMA_LOG:
+            status = read_base64(reading, &out->tpm2.ima_log, names[which]);
+            break;
+        default:
+            status = read_base64(reading, &out->csr, names[which]);
+            break;
         }
     }
-    return status;
-}
-
-static enum status read_tpm2(struct reading *reading, struct tpm2_evidence *out, json_t *tpm2) {
-    static const char *const known[] = {"quote", "signature", "pcrs", NULL};
-    if (tpm2 == NULL) {
-        return refuse(reading, "missing_field", "tpm2", "it is missing");
-    }
-    enum status status = check_object(reading, tpm2, "tpm2", known);
-    if (status != STATUS_OK) {
+    if (status != STATUS_END) {
         return status;
     }
-    status = read_required(reading, &out->quote, tpm2, "quote", "tpm2.quote");
-    if (status != STATUS_OK) {
-        return status;
+    if (!json_at_end(&reading->json)) {
+        return refuse_json(reading, STATUS_MALFORMED);
     }
-    status = read_required(reading, &out->signature, tpm2, "signature", "tpm2.signature");
-    if (status != STATUS_OK) {
-        return status;
+    for (size_t i = NONCE; i <= TPM2; i++) {
+        if (!has(&object, i)) {
+            return refuse(reading, "missing_field", names[i], "it is missing");
+        }
     }
-    json_t *pcrs = json_object_get(tpm2, "pcrs");
-    return pcrs == NULL ? STATUS_OK : read_pcrs(reading, out, pcrs);
-}
-
-static enum status read_body(struct reading *reading, struct evidence_body *out, json_t *root) {
-    static const char *const known[] = {"nonce", "tpm2", "tcg_event_log", "ima_log", "csr", NULL};
-    enum status status = check_object(reading, root, "body", known);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    status = read_required(reading, &out->nonce, root, "nonce", "nonce");
-    if (status != STATUS_OK) {
-        return status;
-    }
-    if (out->nonce.len > EVIDENCE_NONCE_MAX) {
-        return refuse(reading, "invalid_field", "nonce", "it is too long");
-    }
-    status = read_tpm2(reading, &out->tpm2, json_object_get(root, "tpm2"));
-    if (status != STATUS_OK) {
-        return status;
-    }
-    status = read_optional(reading, &out->tpm2.tcg_event_log, root, "tcg_event_log");
-    if (status != STATUS_OK) {
-        return status;
-    }
-    status = read_optional(reading, &out->tpm2.ima_log, root, "ima_log");
-    if (status != STATUS_OK) {
-        return status;
-    }
-    return read_optional(reading, &out->csr, root, "csr");
+    return STATUS_OK;
 }
 
 enum status evidence_body_parse(struct evidence_body *out, struct arena *arena, struct bytes json,
                                 const char **code, struct detail *detail) {
-    struct reading reading = {arena, "malformed_json", detail};
-    struct evidence_body *body = arena_alloc(arena, sizeof *body);
-    enum status status;
-    json_error_t error;
-    if (body == NULL) {
-        return status_fail(detail, STATUS_MEMORY, "no memory for the body");
-    }
-    if (json.len > EVIDENCE_BODY_MAX_BYTES) {
-        status = status_fail(detail, STATUS_LIMIT, "body: over %d bytes", EVIDENCE_BODY_MAX_BYTES);
-    } else {
-        json_t *root =
-            json_loadb((const char *)json.data, json.len, JSON_REJECT_DUPLICATES, &error);
-        if (root == NULL) {
-            status = status_fail(detail, STATUS_MALFORMED, "body: %.160s at byte %d", error.text,
-                                 error.position);
-        } else {
-            status = json_is_object(root)
-                         ? read_body(&reading, body, root)
-                         : refuse(&reading, "malformed_json", "body", "it is not an object");
-        }
-        json_decref(root);
-    }
+    struct reading reading = {json_reader_of(json, arena), arena, "malformed_json", detail};
+    struct evidence_body body = {0};
+    enum status status =
+        json.len > EVIDENCE_BODY_MAX_BYTES
+            ? status_fail(detail, STATUS_LIMIT, "body: over %d bytes", EVIDENCE_BODY_MAX_BYTES)
+            : read_body(&reading, &body);
     if (status == STATUS_MEMORY) {
         return status_fail(detail, STATUS_MEMORY, "no memory for the body");
     }
@@ -202,6 +283,6 @@ enum status evidence_body_parse(struct evidence_body *out, struct arena *arena, 
         }
         return status;
     }
-    *out = *body;
+    *out = body;
     return STATUS_OK;
 }

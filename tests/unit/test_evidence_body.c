@@ -70,13 +70,27 @@ START_TEST(body_gives_claimed_values_by_bank) {
                                 "\"sha1\":{\"7\":\"00112233445566778899aabbccddeeff00112233\"}}")),
                      STATUS_OK);
     ck_assert_uint_eq(body.tpm2.num_claimed, 2);
-    ck_assert_int_eq(body.tpm2.claimed[0].alg, HASH_SHA1);
-    ck_assert_int_eq(body.tpm2.claimed[1].alg, HASH_SHA256);
-    ck_assert(body.tpm2.claimed[1].pcr[0].quoted);
-    ck_assert(!body.tpm2.claimed[1].pcr[1].quoted);
-    ck_assert(body.tpm2.claimed[1].pcr[23].quoted);
-    ck_assert_uint_eq(body.tpm2.claimed[1].pcr[23].value[31], 0xFF);
-    ck_assert_uint_eq(body.tpm2.claimed[0].pcr[7].value[19], 0x33);
+    ck_assert_int_eq(body.tpm2.claimed[0].alg, HASH_SHA256);
+    ck_assert_int_eq(body.tpm2.claimed[1].alg, HASH_SHA1);
+    ck_assert(body.tpm2.claimed[0].pcr[0].quoted);
+    ck_assert(!body.tpm2.claimed[0].pcr[1].quoted);
+    ck_assert(body.tpm2.claimed[0].pcr[23].quoted);
+    ck_assert_uint_eq(body.tpm2.claimed[0].pcr[23].value[31], 0xFF);
+    ck_assert_uint_eq(body.tpm2.claimed[1].pcr[7].value[19], 0x33);
+}
+END_TEST
+
+START_TEST(body_may_be_spelt_in_any_way_that_json_allows) {
+    static const char *const bodies[] = {
+        " {\r\n\t\"tpm2\" : { \"signature\" : \"c2ln\" , \"quote\" : \"cXVvdGU=\" } ,\n"
+        "\"nonce\" : \"bm9uY2U=\" } \n",
+        "{\"no\\u006ece\":\"bm9uY2U\\u003d\"," TPM2 "}",
+        "{" NONCE "," TPM2 ",\"csr\":\"++\\/\\/\"}",
+    };
+    ck_assert_msg(parse(bodies[_i]) == STATUS_OK, "%s", detail.text);
+    ck_assert(is(body.nonce, "nonce"));
+    ck_assert(is(body.tpm2.quote, "quote"));
+    ck_assert(is(body.csr, _i == 2 ? "\xfb\xef\xff" : ""));
 }
 END_TEST
 
@@ -88,6 +102,19 @@ static const struct {
     {"[]", "malformed_json", "body"},
     {"null", "malformed_json", "body"},
     {"\"text\"", "malformed_json", "body"},
+    {"{" NONCE "," TPM2 ",}", "malformed_json", "body"},
+    {"{," NONCE "," TPM2 "}", "malformed_json", "body"},
+    {"{" NONCE " " TPM2 "}", "malformed_json", "body"},
+    {"{\"nonce\" \"bm9uY2U=\"," TPM2 "}", "malformed_json", "body"},
+    {"{\"nonce\":," TPM2 "}", "malformed_json", "body"},
+    {"{nonce:\"bm9uY2U=\"," TPM2 "}", "malformed_json", "body"},
+    {"{'nonce':\"bm9uY2U=\"," TPM2 "}", "malformed_json", "body"},
+    {"{\"nonce\":\"bm9u\nY2U=\"," TPM2 "}", "malformed_base64", "nonce"},
+    {"{\"nonce\":\"bm9u\\xY2U=\"," TPM2 "}", "malformed_json", "body"},
+    {"{\"nonce\":\"bm9u\\u000Y2U=\"," TPM2 "}", "malformed_json", "body"},
+    {BODY(",\"\\u006eonce\":\"\""), "malformed_json", "body"},
+    {BODY(",\"n\\u00f6nce\":\"\""), "unknown_field", "body"},
+    {"\xef\xbb\xbf" BODY(""), "malformed_json", "body"},
     {BODY("") " x", "malformed_json", "body"},
     {BODY("," NONCE), "malformed_json", "body"},
     {BODY("," TPM2), "malformed_json", "body"},
@@ -206,6 +233,7 @@ int main(void) {
     tcase_add_test(tests, body_gives_each_field);
     tcase_add_test(tests, body_needs_only_nonce_quote_and_signature);
     tcase_add_test(tests, body_gives_claimed_values_by_bank);
+    tcase_add_loop_test(tests, body_may_be_spelt_in_any_way_that_json_allows, 0, 3);
     tcase_add_loop_test(tests, body_with_anything_wrong_is_refused_by_code_and_field, 0,
                         (int)(sizeof wrong / sizeof *wrong));
     tcase_add_test(tests, malformed_base64_is_named_with_its_offset);
