@@ -113,7 +113,8 @@ void connection_kill(struct connection *c) {
         close_and_end(c);
         return;
     }
-    if (c->mhd == NULL) { /* libmicrohttpd gave up on it before it began, and closed the descriptor */
+    if (c->mhd ==
+        NULL) { /* libmicrohttpd gave up on it before it began, and closed the descriptor */
         socket_table_remove(&c->lane->worker->sockets, c);
         end(c);
         return;
@@ -280,8 +281,8 @@ static void begin(struct connection *c) {
         }
         return;
     }
+    c->context = context;
     enum status status = tls_session_new(c, context);
-    tls_context_free(context); /* the session holds it */
     if (status != STATUS_OK || !watch(c, EPOLL_CTL_ADD, EPOLLIN | EPOLLRDHUP | EPOLLET)) {
         close_and_end(c);
         return;

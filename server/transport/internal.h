@@ -68,8 +68,11 @@ struct plane {
     uint16_t tcp_port[TRANSPORT_MAX_LISTEN];
 };
 
-/* A reference that the caller gives back with wolfSSL_CTX_free. NULL on a plain plane. */
+/* A reference that the caller gives back with plane_context_drop. NULL on a plain plane. */
 struct WOLFSSL_CTX *plane_context(struct plane *plane);
+/* Gives it back; after its session. Under the same lock: wolfSSL counts with relaxed atomics, and
+ * the last one frees what other threads have read. */
+void plane_context_drop(struct plane *plane, struct WOLFSSL_CTX *context);
 
 /* --- listeners (listener.c) ----------------------------------------------------------------- */
 
@@ -127,9 +130,10 @@ struct connection {
     struct source source;
     struct lane *lane;
     int fd;
-    struct WOLFSSL *ssl;        /* NULL when plain, and after the end */
-    struct MHD_Connection *mhd; /* NULL before libmicrohttpd has it */
-    enum phase phase;           /* NUM_PHASES: in no list */
+    struct WOLFSSL *ssl;         /* NULL when plain, and after the end */
+    struct WOLFSSL_CTX *context; /* its context, from plane_context; NULL as ssl */
+    struct MHD_Connection *mhd;  /* NULL before libmicrohttpd has it */
+    enum phase phase;            /* NUM_PHASES: in no list */
     struct connection *prev,
         *next; /* in the lane's list of its phase; next also in worker->ended */
     int64_t deadline_ms;
@@ -261,10 +265,10 @@ struct worker {
     int64_t now_ms;
     int64_t accept_again_ms; /* accepting rests until then: no descriptors; 0 */
     bool listening, stopping;
-    int64_t stop_ms;           /* when the grace ends */
-    size_t num_connections;    /* all that are not freed */
-    struct connection *ended;  /* to be freed after this round */
-    uint64_t random[2];        /* for request ids */
+    int64_t stop_ms;          /* when the grace ends */
+    size_t num_connections;   /* all that are not freed */
+    struct connection *ended; /* to be freed after this round */
+    uint64_t random[2];       /* for request ids */
     pthread_mutex_t resumed_lock;
     struct exchange *resumed; /* under the lock; newest first */
     atomic_bool stop;         /* asked by transport_stop */

@@ -145,3 +145,9 @@ struct WOLFSSL_CTX *plane_context(struct plane *plane) {
     (void)pthread_mutex_unlock(&plane->context_lock);
     return context;
 }
+
+void plane_context_drop(struct plane *plane, struct WOLFSSL_CTX *context) {
+    (void)pthread_mutex_lock(&plane->context_lock);
+    wolfSSL_CTX_free(context);
+    (void)pthread_mutex_unlock(&plane->context_lock);
+}

@@ -272,6 +272,10 @@ void tls_session_close(struct connection *c) {
 void tls_session_free(struct connection *c) {
     wolfSSL_free(c->ssl); /* takes NULL */
     c->ssl = NULL;
+    if (c->context != NULL) {
+        plane_context_drop(c->lane->plane, c->context);
+        c->context = NULL;
+    }
     free(c->stash);
     c->stash = NULL;
     c->in = (struct bytes){0};

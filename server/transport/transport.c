@@ -282,7 +282,7 @@ enum status transport_reload(struct transport *t, struct detail *detail) {
     }
     (void)pthread_mutex_unlock(&t->reload_lock);
     for (size_t i = 0; i < t->num_planes; i++) {
-        tls_context_free(fresh[i]);
+        plane_context_drop(&t->planes[i], fresh[i]);
     }
     return status;
 }
