@@ -49,7 +49,9 @@ void store_fixture_remove(struct store_fixture *f) {
     DIR *folder = opendir(f->folder);
     ck_assert_ptr_nonnull(folder);
     for (struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
-        (void)unlinkat(dirfd(folder), entry->d_name, 0);
+        char path[sizeof f->folder + sizeof entry->d_name];
+        (void)snprintf(path, sizeof path, "%s/%s", f->folder, entry->d_name);
+        (void)unlink(path);
     }
     (void)closedir(folder);
     (void)rmdir(f->folder);
