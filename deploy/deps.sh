@@ -60,7 +60,9 @@ jq
 openssl
 xxd
 procps
-iproute2'
+iproute2
+python3-yaml
+python3-jsonschema'
 
 packages_lint='
 clang-format-19
