@@ -8,7 +8,7 @@ struct json_reader json_reader_of(struct bytes text, struct arena *arena) {
     return (struct json_reader){.rest = text, .len = text.len, .arena = arena};
 }
 
-size_t json_offset(const struct json_reader *reader) {
+size_t json_reader_offset(const struct json_reader *reader) {
     return reader->len - reader->rest.len;
 }
 
@@ -37,7 +37,7 @@ static enum status expect(struct json_reader *reader, uint8_t c) {
     return STATUS_OK;
 }
 
-enum json_kind json_peek(struct json_reader *reader) {
+enum json_kind json_reader_peek(struct json_reader *reader) {
     uint8_t c = peek(reader);
     if (c == '{') {
         return JSON_IS_OBJECT;
@@ -50,11 +50,11 @@ enum json_kind json_peek(struct json_reader *reader) {
     return begins ? JSON_IS_OTHER : JSON_NOTHING;
 }
 
-enum status json_enter(struct json_reader *reader) {
+enum status json_reader_enter(struct json_reader *reader) {
     return expect(reader, '{');
 }
 
-enum status json_next(struct json_reader *reader, unsigned *num, struct bytes *key) {
+enum status json_reader_next(struct json_reader *reader, unsigned *num, struct bytes *key) {
     if (peek(reader) == '}') {
         skip(&reader->rest, 1);
         return STATUS_END;
@@ -62,7 +62,7 @@ enum status json_next(struct json_reader *reader, unsigned *num, struct bytes *k
     if (*num > 0 && expect(reader, ',') != STATUS_OK) {
         return STATUS_MALFORMED;
     }
-    enum status status = json_string(reader, key);
+    enum status status = json_reader_string(reader, key);
     if (status != STATUS_OK) {
         return status;
     }
@@ -162,7 +162,7 @@ static enum status unescape(struct json_reader *reader, size_t cap, struct bytes
     return STATUS_MALFORMED;
 }
 
-enum status json_string(struct json_reader *reader, struct bytes *out) {
+enum status json_reader_string(struct json_reader *reader, struct bytes *out) {
     struct bytes plain;
     if (expect(reader, '"') != STATUS_OK || reader->rest.len == 0) {
         return STATUS_MALFORMED;
@@ -183,7 +183,7 @@ enum status json_string(struct json_reader *reader, struct bytes *out) {
     return STATUS_OK;
 }
 
-bool json_at_end(struct json_reader *reader) {
+bool json_reader_at_end(struct json_reader *reader) {
     (void)peek(reader);
     return reader->rest.len == 0;
 }

@@ -13,7 +13,7 @@ struct json_reader {
 };
 struct json_reader json_reader_of(struct bytes text, struct arena *arena);
 /* How far it has read, for error texts. */
-size_t json_offset(const struct json_reader *reader);
+size_t json_reader_offset(const struct json_reader *reader);
 
 enum json_kind {
     JSON_NOTHING, /* the end, or no value begins here */
@@ -22,16 +22,16 @@ enum json_kind {
     JSON_IS_OTHER /* a number, a list, true, false, null: of no use here */
 };
 /* What kind of value comes next; skips white space. */
-enum json_kind json_peek(struct json_reader *reader);
+enum json_kind json_reader_peek(struct json_reader *reader);
 
 /* The '{' of an object. MALFORMED. */
-MUST_USE enum status json_enter(struct json_reader *reader);
+MUST_USE enum status json_reader_enter(struct json_reader *reader);
 /* The next key and its ':'; END with the object's '}'. *num counts the keys of this object and starts as 0. MALFORMED, MEMORY. */
-MUST_USE enum status json_next(struct json_reader *reader, unsigned *num, struct bytes *key);
+MUST_USE enum status json_reader_next(struct json_reader *reader, unsigned *num, struct bytes *key);
 /* A string value. Its characters are not looked at: control characters and bytes that are no UTF-8 are left to whoever decodes it,
  * as base64 or hex, where neither can stand. MALFORMED, MEMORY. */
-MUST_USE enum status json_string(struct json_reader *reader, struct bytes *out);
+MUST_USE enum status json_reader_string(struct json_reader *reader, struct bytes *out);
 /* Nothing but white space is left. */
-bool json_at_end(struct json_reader *reader);
+bool json_reader_at_end(struct json_reader *reader);
 
 #endif

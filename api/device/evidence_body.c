@@ -26,7 +26,7 @@ static enum status refuse_json(struct reading *reading, enum status status) {
     }
     reading->code = "malformed_json";
     return status_fail(reading->detail, STATUS_MALFORMED, "body: no JSON at byte %zu",
-                       json_offset(&reading->json));
+                       json_reader_offset(&reading->json));
 }
 
 /* A value of another kind than wanted: either none at all, or one that is of no use. */
@@ -47,11 +47,11 @@ struct object {
 };
 
 static enum status enter(struct reading *reading, struct object *object) {
-    enum json_kind kind = json_peek(&reading->json);
+    enum json_kind kind = json_reader_peek(&reading->json);
     if (kind != JSON_IS_OBJECT) {
         return refuse_kind(reading, kind, object->path, "it is not an object");
     }
-    enum status status = json_enter(&reading->json);
+    enum status status = json_reader_enter(&reading->json);
     return status == STATUS_OK ? status : refuse_json(reading, status);
 }
 
@@ -69,7 +69,7 @@ static enum status refuse_key(struct reading *reading, const struct object *obje
 /* The index of the next key; END behind the object. */
 static enum status next_field(struct reading *reading, struct object *object, size_t *which) {
     struct bytes key;
-    enum status status = json_next(&reading->json, &object->num_keys, &key);
+    enum status status = json_reader_next(&reading->json, &object->num_keys, &key);
     if (status == STATUS_END) {
         return status;
     }
@@ -83,7 +83,7 @@ static enum status next_field(struct reading *reading, struct object *object, si
         if ((object->seen >> i & 1) != 0) {
             reading->code = "malformed_json";
             return status_fail(reading->detail, STATUS_MALFORMED, "body: \"%s\" twice at byte %zu",
-                               object->names[i], json_offset(&reading->json));
+                               object->names[i], json_reader_offset(&reading->json));
         }
         object->seen |= 1u << i;
         *which = i;
@@ -99,11 +99,11 @@ static bool has(const struct object *object, size_t which) {
 /* --- values ------------------------------------------------------------------------------------ */
 
 static enum status read_text(struct reading *reading, struct bytes *out, const char *path) {
-    enum json_kind kind = json_peek(&reading->json);
+    enum json_kind kind = json_reader_peek(&reading->json);
     if (kind != JSON_IS_STRING) {
         return refuse_kind(reading, kind, path, "it is not a string");
     }
-    enum status status = json_string(&reading->json, out);
+    enum status status = json_reader_string(&reading->json, out);
     return status == STATUS_OK ? status : refuse_json(reading, status);
 }
 
@@ -225,7 +225,7 @@ static enum status read_body(struct reading *reading, struct evidence_body *out)
     static const char *const names[] = {"nonce", "tpm2", "tcg_event_log", "ima_log", "csr", NULL};
     struct object object = {.path = "body", .names = names};
     size_t which = 0;
-    if (json_peek(&reading->json) != JSON_IS_OBJECT) {
+    if (json_reader_peek(&reading->json) != JSON_IS_OBJECT) {
         return refuse(reading, "malformed_json", "body", "it is not an object");
     }
     enum status status = enter(reading, &object);
@@ -255,7 +255,7 @@ static enum status read_body(struct reading *reading, struct evidence_body *out)
     if (status != STATUS_END) {
         return status;
     }
-    if (!json_at_end(&reading->json)) {
+    if (!json_reader_at_end(&reading->json)) {
         return refuse_json(reading, STATUS_MALFORMED);
     }
     for (size_t i = NONCE; i <= TPM2; i++) {

@@ -21,8 +21,8 @@ static enum status take(const char *json, size_t len, char *out) {
     ck_assert_ptr_nonnull(copy);
     memcpy(copy, json, len);
     struct json_reader reader = json_reader_of(bytes_of(copy, len), &arena);
-    enum status status = json_string(&reader, &text);
-    if (status == STATUS_OK && !json_at_end(&reader)) {
+    enum status status = json_reader_string(&reader, &text);
+    if (status == STATUS_OK && !json_reader_at_end(&reader)) {
         status = STATUS_MALFORMED;
     }
     if (status == STATUS_OK) {
@@ -83,9 +83,9 @@ START_TEST(string_with_escapes_is_refused_without_memory) {
     struct bytes text;
     arena_init(&none, 0);
     struct json_reader reader = json_reader_of(bytes_of_text("\"\\n\""), &none);
-    ck_assert_int_eq(json_string(&reader, &text), STATUS_MEMORY);
+    ck_assert_int_eq(json_reader_string(&reader, &text), STATUS_MEMORY);
     reader = json_reader_of(bytes_of_text("\"n\""), &none);
-    ck_assert_int_eq(json_string(&reader, &text), STATUS_OK);
+    ck_assert_int_eq(json_reader_string(&reader, &text), STATUS_OK);
     arena_free(&none);
 }
 END_TEST
@@ -95,17 +95,17 @@ START_TEST(object_gives_each_key_and_its_end) {
         json_reader_of(bytes_of_text(" { \"a\" : \"1\" , \"b\":{ } } "), &arena);
     struct bytes key, value;
     unsigned num = 0, inner = 0;
-    ck_assert_int_eq(json_peek(&reader), JSON_IS_OBJECT);
-    ck_assert_int_eq(json_enter(&reader), STATUS_OK);
-    ck_assert_int_eq(json_next(&reader, &num, &key), STATUS_OK);
+    ck_assert_int_eq(json_reader_peek(&reader), JSON_IS_OBJECT);
+    ck_assert_int_eq(json_reader_enter(&reader), STATUS_OK);
+    ck_assert_int_eq(json_reader_next(&reader, &num, &key), STATUS_OK);
     ck_assert(bytes_equal(key, bytes_of_text("a")));
-    ck_assert_int_eq(json_peek(&reader), JSON_IS_STRING);
-    ck_assert_int_eq(json_string(&reader, &value), STATUS_OK);
-    ck_assert_int_eq(json_next(&reader, &num, &key), STATUS_OK);
-    ck_assert_int_eq(json_enter(&reader), STATUS_OK);
-    ck_assert_int_eq(json_next(&reader, &inner, &key), STATUS_END);
-    ck_assert_int_eq(json_next(&reader, &num, &key), STATUS_END);
-    ck_assert(json_at_end(&reader));
+    ck_assert_int_eq(json_reader_peek(&reader), JSON_IS_STRING);
+    ck_assert_int_eq(json_reader_string(&reader, &value), STATUS_OK);
+    ck_assert_int_eq(json_reader_next(&reader, &num, &key), STATUS_OK);
+    ck_assert_int_eq(json_reader_enter(&reader), STATUS_OK);
+    ck_assert_int_eq(json_reader_next(&reader, &inner, &key), STATUS_END);
+    ck_assert_int_eq(json_reader_next(&reader, &num, &key), STATUS_END);
+    ck_assert(json_reader_at_end(&reader));
     ck_assert_uint_eq(num, 2);
 }
 END_TEST
@@ -124,11 +124,11 @@ START_TEST(object_of_another_spelling_is_refused) {
     struct json_reader reader = json_reader_of(bytes_of_text(objects[_i]), &arena);
     struct bytes key, value;
     unsigned num = 0;
-    enum status status = json_enter(&reader);
+    enum status status = json_reader_enter(&reader);
     while (status == STATUS_OK) {
-        status = json_next(&reader, &num, &key);
+        status = json_reader_next(&reader, &num, &key);
         if (status == STATUS_OK) {
-            status = json_string(&reader, &value);
+            status = json_reader_string(&reader, &value);
         }
     }
     ck_assert_int_eq(status, STATUS_MALFORMED);
@@ -144,7 +144,7 @@ START_TEST(kinds_are_told_by_their_first_character) {
                  {"null", JSON_IS_OTHER}, {"", JSON_NOTHING},      {" ", JSON_NOTHING},
                  {"}", JSON_NOTHING},     {",", JSON_NOTHING},     {"x", JSON_NOTHING}};
     struct json_reader reader = json_reader_of(bytes_of_text(kinds[_i].text), &arena);
-    ck_assert_int_eq(json_peek(&reader), kinds[_i].kind);
+    ck_assert_int_eq(json_reader_peek(&reader), kinds[_i].kind);
 }
 END_TEST
 
