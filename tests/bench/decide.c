@@ -76,9 +76,9 @@ static void measure(const struct fleet_table *table, const struct known *known, 
         }
         int64_t took = cpu_us() - began;
         (void)printf("%s %.0f ns\n", by_certificate != 0 ? "by certificate" : "by device",
-                     (double)took * 1000 / DECISIONS);
+                     (double)took * 1000 / (double)DECISIONS);
     }
-    (void)printf("allowed %.3f\n", (double)allowed / (2.0 * DECISIONS));
+    (void)printf("allowed %.3f\n", (double)allowed / (2.0 * (double)DECISIONS));
 }
 
 static enum status run(const char *path, struct detail *detail) {
