@@ -68,6 +68,7 @@ why() {
 run_program() {
     name=$1
     shift
+    began=$(date +%s)
     bounded "$UNIT_TIMEOUT" "$@"
     code=$?
     # shellcheck disable=SC2046 # three numbers
@@ -92,7 +93,8 @@ run_program() {
         complain "$name: every check passed, yet it $(why $code)"
         return
     fi
-    echo "$name: $(grep -E '^[0-9]+%: Checks: ' "$log" | tail -n 1)"
+    took=$(($(date +%s) - began))
+    echo "$name: $(grep -E '^[0-9]+%: Checks: ' "$log" | tail -n 1)$([ $took -lt 2 ] || echo " ($took s)")"
 }
 
 run_script() {
