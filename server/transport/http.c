@@ -228,7 +228,7 @@ void http_before_send(struct connection *c, const char *first, size_t len) {
         memcmp(first, version, sizeof version - 1) != 0) {
         return;
     }
-    int status = atoi(first + sizeof version - 1);
+    int status = (int)strtol(first + sizeof version - 1, NULL, 10);
     if (status < 400) {
         return; /* 100: it asks for the body */
     }
@@ -420,7 +420,7 @@ struct MHD_Daemon *http_daemon_new(struct lane *lane) {
     size_t header_max = lane->plane->conf.limits.header_max;
     size_t pool = header_max + header_max / 2 + POOL_EXTRA;
     /* From 1.0 on, "strict" means the RFCs; earlier it means to close without an answer. */
-    int strict = atoi(MHD_get_version()) >= 1 ? 1 : 0;
+    int strict = strtol(MHD_get_version(), NULL, 10) >= 1 ? 1 : 0;
     return MHD_start_daemon(
         MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO, 0,
         NULL, NULL, answer_request, lane, MHD_OPTION_NOTIFY_COMPLETED, request_ended, lane,
