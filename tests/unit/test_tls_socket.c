@@ -120,7 +120,7 @@ END_TEST
 START_TEST(tls_socket_takes_one_byte_a_record) {
     struct client *c = client_open(f.mutual, &mutual_client);
     for (size_t i = 0; i < strlen(HELLO); i++) {
-        client_write(c, HELLO + i, 1);
+        client_write(c, &HELLO[i], 1);
     }
     ck_assert(client_flush(c));
     expect_hello(c);
