@@ -109,7 +109,7 @@ static enum status read_text(struct reading *reading, struct bytes *out, const c
 
 static enum status read_base64(struct reading *reading, struct bytes *out, const char *path) {
     struct detail why = {0};
-    struct bytes text;
+    struct bytes text = {0};
     enum status status = read_text(reading, &text, path);
     if (status != STATUS_OK) {
         return status;
