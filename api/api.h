@@ -7,6 +7,7 @@
 #include "config/config.h"
 #include "server/fleet/challenge.h"
 #include "server/fleet/committer.h"
+#include "server/identity/ek_trust.h"
 
 struct api;
 
@@ -17,8 +18,8 @@ struct api_options { /* everything is borrowed and outlives the api */
     struct policy_holder *policy;
     struct challenges *challenges;
     struct committer *committer;
-    const struct signer *signer;         /* for the authorities' certificates only */
-    const struct trust_bundle *ek_trust; /* NULL: no enrolment */
+    const struct signer *signer; /* for the authorities' certificates only */
+    struct ek_trust *ek_trust;   /* NULL: no enrolment */
     const struct log *log;
     /* Extra lines for /metrics (Prometheus text), such as the transport's counters; may be NULL. */
     void (*metrics)(void *context, struct arena *arena, char **out);

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXIT_USAGE = 2 };
-
 static int command_version(int argc, char **argv);
 static int command_help(int argc, char **argv);
 
@@ -32,7 +30,7 @@ static const struct command {
      "  --ek-trust      PEM certificates of TPM vendors; without any, devices cannot enrol yet\n"},
     {"serve", command_serve, "--config FILE [--ports-file FILE]", "run the gateway",
      "SIGTERM and SIGINT end it once requests in progress are answered, a second one at once.\n"
-     "SIGHUP reads certificates, keys and anchors anew, and reopens the log file.\n"
+     "SIGHUP reads certificates, keys, anchors and TPM vendors anew, and reopens the log file.\n"
      "  --ports-file    write the ports of all planes there, as \"device 8442\", one a line\n"},
     {"check-config", command_check_config, "--config FILE",
      "say what is wrong with a configuration",

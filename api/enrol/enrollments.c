@@ -83,7 +83,7 @@ static enum http_next refused(struct request *r, enum problem_kind problem,
 /* The keys and what vouches for them. NUM_PROBLEMS: all is well. */
 static enum problem_kind check_keys(struct request *r, struct enrollment *e,
                                     const struct enrollment_body *body, struct detail *detail) {
-    const struct trust_bundle *bundle = r->api->options.ek_trust;
+    struct ek_trust *trust = r->api->options.ek_trust;
     if (tpm_public_parse(&e->ek, body->ek_public, detail) != STATUS_OK ||
         ek_check(&e->ek, detail) != STATUS_OK) {
         return PROBLEM_EK_UNACCEPTABLE;
@@ -91,9 +91,8 @@ static enum problem_kind check_keys(struct request *r, struct enrollment *e,
     if (body->ek_certificate.len == 0) {
         return PROBLEM_EK_CERTIFICATE_REQUIRED;
     }
-    if (bundle == NULL ||
-        ek_certificate_check(&e->row.ek_certificate, body->ek_certificate, &e->ek, bundle,
-                             change_now(&e->change), detail) != STATUS_OK) {
+    if (trust == NULL || ek_trust_check(trust, &e->row.ek_certificate, body->ek_certificate, &e->ek,
+                                        change_now(&e->change), detail) != STATUS_OK) {
         return PROBLEM_EK_CERTIFICATE_UNTRUSTED;
     }
     if (tpm_public_parse(&e->ak, body->ak_public, detail) != STATUS_OK ||

@@ -14,10 +14,6 @@
 enum { EXIT_TRUSTED = 0, EXIT_UNUSABLE = 1, EXIT_UNTRUSTED = 3 };
 enum { AK_MAX_BYTES = 64 * 1024, ARENA_MAX_BYTES = 64 * 1024 * 1024 };
 
-static const char usage[] =
-    "usage: gatehouse appraise --baseline B.json --evidence E.json --ak FILE "
-    "--nonce HEX [--pcrs sha256:0,1,7]\n";
-
 struct options {
     const char *baseline, *evidence, *ak, *nonce, *pcrs; /* pcrs: NULL when not given */
 };
@@ -237,8 +233,7 @@ int command_appraise(int argc, char **argv) {
     struct detail detail = {0};
     int result = EXIT_UNUSABLE;
     if (!parse_options(&options, argc, argv)) {
-        fputs(usage, stderr);
-        return EXIT_UNUSABLE;
+        return EXIT_USAGE;
     }
     arena_init(&inputs.arena, ARENA_MAX_BYTES);
     if (read_inputs(&inputs, &options, &detail) != STATUS_OK) {

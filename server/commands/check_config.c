@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { EXIT_USAGE = 2, MISTAKES_MAX = 64 * 1024 };
+enum { MISTAKES_MAX = 64 * 1024 };
 
 enum status commands_load_config(struct config **out, const char *path) {
     char *text = malloc(MISTAKES_MAX + 1);

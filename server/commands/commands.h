@@ -4,11 +4,13 @@
 #ifndef GATEHOUSE_COMMANDS_H
 #define GATEHOUSE_COMMANDS_H
 
+enum { EXIT_USAGE = 2 };
+
 /* inspect FILE: a firmware event log as JSON. 0; 1: malformed or unreadable, what was read before
- * it is still printed. */
+ * it is still printed; 2. */
 int command_inspect(int argc, char **argv);
 /* appraise --baseline B.json --evidence E.json --ak FILE --nonce HEX [--pcrs SELECTION]: 0 trusted,
- * 3 untrusted, 1 unusable input. */
+ * 3 untrusted, 1 unusable input, 2. */
 int command_appraise(int argc, char **argv);
 /* init DIR [--trust-domain NAME] [--host NAME_OR_IP]... [--listen ADDRESS[:PORT]] [--store
  * FILE] [--ek-trust FILE]...: everything that `serve` needs, in a new folder. 0; 1: nothing is left of it; 2. */

@@ -31,7 +31,7 @@ static enum status start_signer(struct gateway *g, struct detail *detail) {
     return status;
 }
 
-/* All files as one bundle. */
+/* All files as one bundle; again for a reload. */
 static enum status load_ek_trust(struct gateway *g, struct detail *detail) {
     struct arena arena;
     arena_init(&arena, (size_t)2 * CONFIG_MAX_EK_TRUST * EK_TRUST_FILE_MAX);
@@ -48,7 +48,8 @@ static enum status load_ek_trust(struct gateway *g, struct detail *detail) {
         free(text);
     }
     if (status == STATUS_OK && g->config->num_ek_trust > 0) {
-        status = trust_bundle_new(&g->ek_trust, bytes_of_text(all), detail);
+        status = g->ek_trust == NULL ? ek_trust_new(&g->ek_trust, bytes_of_text(all), detail)
+                                     : ek_trust_replace(g->ek_trust, bytes_of_text(all), detail);
     }
     arena_free(&arena);
     if (status != STATUS_OK) {
@@ -284,10 +285,15 @@ void gateway_close(struct gateway *g, unsigned grace_ms) {
     if (g->entered) {
         fleet_thread_leave();
     }
-    trust_bundle_free(g->ek_trust);
+    ek_trust_free(g->ek_trust);
     store_close(g->store);
     signer_free(g->signer);
     if (g->fatal_fd >= 0) {
         (void)close(g->fatal_fd);
     }
+}
+
+enum status gateway_reload(struct gateway *g, struct detail *detail) {
+    enum status status = transport_reload(atomic_load(&g->transport), detail);
+    return status == STATUS_OK ? load_ek_trust(g, detail) : status;
 }

@@ -14,7 +14,7 @@ struct gateway { /* what is NULL was not started */
     int fatal_fd; /* an eventfd: the committer says that the signer is gone */
     struct signer *signer;
     struct store *store;
-    struct trust_bundle *ek_trust;
+    struct ek_trust *ek_trust; /* NULL: no enrolment */
     struct fleet_table *table;
     struct policy_holder *policy;
     struct challenges *challenges;
@@ -26,6 +26,9 @@ struct gateway { /* what is NULL was not started */
 
 /* Zero-initialised, config and log set. On failure gateway_close is still to be called. */
 MUST_USE enum status gateway_open(struct gateway *g, struct detail *detail);
+/* Reads certificates, keys and anchors of the planes and the TPM vendors' anew. On failure what could not be
+ * read stays as it was. */
+MUST_USE enum status gateway_reload(struct gateway *g, struct detail *detail);
 /* Ends requests within `grace_ms`, then everything, in the opposite order. */
 void gateway_close(struct gateway *g, unsigned grace_ms);
 

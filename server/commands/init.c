@@ -17,7 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { EXIT_USAGE = 2, MAX_EK_FILES = 32, EK_TRUST_MAX = 1 << 20, INI_MAX = 32 * 1024 };
+enum { MAX_EK_FILES = 32, EK_TRUST_MAX = 1 << 20, INI_MAX = 32 * 1024 };
 enum { NUM_LISTEN = NUM_PLANES, LISTEN_SIZE = 80 };
 
 static const int64_t BACKDATED_S = 300, AUTHORITY_S = (int64_t)3652 * 86400,

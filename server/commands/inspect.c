@@ -262,8 +262,7 @@ int command_inspect(int argc, char **argv) {
     uint8_t *raw = NULL;
     size_t len = 0;
     if (argc != 2 || (argv[1][0] == '-' && argv[1][1] != '\0')) {
-        fprintf(stderr, "usage: gatehouse inspect FILE   (- reads standard input)\n");
-        return EXIT_FAILURE;
+        return EXIT_USAGE;
     }
     enum status status = file_read(&raw, &len, argv[1], LOG_MAX_BYTES, &detail);
     if (status == STATUS_OK) {

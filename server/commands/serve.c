@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { EXIT_USAGE = 2, FATAL_GRACE_MS = 1000, FATAL_ALARM_S = 15 };
+enum { FATAL_GRACE_MS = 1000, FATAL_ALARM_S = 15 };
 
 struct options {
     const char *config, *ports_file;
@@ -102,11 +102,11 @@ static void reload(struct gateway *g) {
             (void)close(fd);
         }
     }
-    if (transport_reload(atomic_load(&g->transport), &detail) == STATUS_OK) {
+    if (gateway_reload(g, &detail) == STATUS_OK) {
         log_event(g->log, LOG_INFO, "reloaded", log_str("what", "certificates, keys and anchors"));
     } else {
         log_event(g->log, LOG_ERROR, "reload_failed", log_str("why", detail.text),
-                  log_str("in_force", "what was there before"));
+                  log_str("in_force", "what was there before, of what could not be read"));
     }
 }
 

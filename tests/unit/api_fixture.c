@@ -90,7 +90,7 @@ static void make_ek_trust(struct gateway *g) {
     g->ek_ca_len = der.len;
     arena_init(&arena, 65536);
     const char *pem = certificate_to_pem(&arena, writer_bytes(&der));
-    must(trust_bundle_new(&g->ek_trust, bytes_of_text(pem), &detail), &detail, "EK trust");
+    must(ek_trust_new(&g->ek_trust, bytes_of_text(pem), &detail), &detail, "EK trust");
     arena_free(&arena);
 }
 
@@ -221,7 +221,7 @@ void gateway_stop(struct gateway *g) {
     fleet_table_free(g->table);
     fleet_thread_leave();
     store_close(g->store);
-    trust_bundle_free(g->ek_trust);
+    ek_trust_free(g->ek_trust);
     private_key_free(g->ek_ca);
     signer_free(g->signer);
     (void)close(g->log.fd);

@@ -20,7 +20,7 @@ struct gateway {
     struct policy_holder *policy;
     struct challenges *challenges;
     struct committer *committer;
-    struct trust_bundle *ek_trust;
+    struct ek_trust *ek_trust;
     struct private_key *ek_ca;
     uint8_t ek_ca_der[2048];
     size_t ek_ca_len;

@@ -137,6 +137,31 @@ START_TEST(an_ek_certificate_of_an_unknown_authority_is_refused) {
 }
 END_TEST
 
+/* Replaces the vendors in force; `der` empty: by what is no certificate. */
+static enum status trust_only(struct bytes der) {
+    struct arena arena;
+    arena_init(&arena, 65536);
+    const char *pem = der.len == 0 ? "broken" : certificate_to_pem(&arena, der);
+    enum status status = ek_trust_replace(g.ek_trust, bytes_of_text(pem), NULL);
+    arena_free(&arena);
+    return status;
+}
+
+START_TEST(vendors_that_were_replaced_vouch_no_more) {
+    struct private_key *theirs;
+    uint8_t der[2048];
+    struct writer out = writer_of(der, sizeof der);
+    soft_ca(&theirs, &out, 1700000000);
+    private_key_free(theirs);
+    ck_assert_int_eq(trust_only(writer_bytes(&out)), STATUS_OK);
+    device_enrolment_body(&g, &device, body, true);
+    refuse_enrolment(422, "ek_certificate_untrusted");
+    ck_assert_int_eq(trust_only(bytes_of(g.ek_ca_der, g.ek_ca_len)), STATUS_OK);
+    ck_assert_int_eq(trust_only(bytes_of(NULL, 0)), STATUS_MALFORMED); /* what is in force stays */
+    enrol(&device);
+}
+END_TEST
+
 START_TEST(another_devices_ek_certificate_is_refused) {
     struct soft_device other;
     device_init(&other, "acme-edge9");
@@ -454,6 +479,7 @@ static Suite *suite(void) {
     tcase_add_test(t, an_enrolment_without_activation_makes_no_device);
     tcase_add_test(t, an_ek_certificate_is_required);
     tcase_add_test(t, an_ek_certificate_of_an_unknown_authority_is_refused);
+    tcase_add_test(t, vendors_that_were_replaced_vouch_no_more);
     tcase_add_test(t, another_devices_ek_certificate_is_refused);
     tcase_add_loop_test(t, an_ek_with_a_wrong_attribute_is_refused, 0, 6);
     tcase_add_loop_test(t, an_ak_with_a_wrong_attribute_is_refused, 0, 6);
