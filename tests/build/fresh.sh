@@ -15,6 +15,7 @@ if [ "${1:-}" != inside ]; then
     [ "$(id -u)" -eq 0 ] || { echo 'fresh.sh: must be root' >&2; exit 1; }
     command -v debootstrap >/dev/null || { echo 'fresh.sh: needs the package debootstrap' >&2; exit 1; }
     root=$(mktemp -d "${FRESH_DIR:-/var/tmp}/gatehouse-fresh.XXXXXX")
+    chmod 755 "$root"
     # The folder goes last, and nothing is mounted in it any more: the namespaces have ended.
     trap 'rm -rf --one-file-system "$root"' EXIT
     trap 'exit 130' HUP INT TERM
