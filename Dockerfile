@@ -1,10 +1,11 @@
 # Gatehouse in a container: what it takes to build stays behind, what runs is one program as its own user.
 #
 #   docker build -t gatehouse .
-#   docker run --rm -v gatehouse-etc:/etc/gatehouse -v gatehouse-store:/var/lib/gatehouse gatehouse \
-#       init /etc/gatehouse --store /var/lib/gatehouse/gatehouse.db --listen 0.0.0.0 --host gateway.example.org
-#   docker run -v gatehouse-etc:/etc/gatehouse:ro -v gatehouse-store:/var/lib/gatehouse -p 8443:8443 gatehouse
+#   alias run='docker run --rm -v gatehouse-etc:/etc/gatehouse -v gatehouse-store:/var/lib/gatehouse'
+#   run gatehouse init /etc/gatehouse --listen 0.0.0.0 --store /var/lib/gatehouse/gatehouse.db
+#   run -p 8441-8444:8441-8444 -p 8480:8480 gatehouse
 #
+# `init` takes more: by what names the gateway is reached, and whose TPMs it trusts.
 # The last line publishes one plane; the others are published as the configuration says they listen.
 
 FROM debian:bookworm-slim AS build
