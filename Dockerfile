@@ -6,7 +6,6 @@
 #   run -p 8441-8444:8441-8444 -p 8480:8480 gatehouse
 #
 # `init` takes more: by what names the gateway is reached, and whose TPMs it trusts.
-# The last line publishes one plane; the others are published as the configuration says they listen.
 
 FROM debian:bookworm-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends make && rm -rf /var/lib/apt/lists/*
