@@ -1,6 +1,6 @@
 #!/bin/sh
 # bench.sh: measures the gateway, each figure with what it is held against in the same run. Prints a line of JSON
-# for each result, then a table; both stay in $BUILD/bench. Ends with 0 also when a target is missed: a missed
+# for each result, then a table; they stay in $BUILD/bench. Ends with 0 also when a target is missed: a missed
 # target is reported, with where the time goes when perf is there.
 #
 #   BENCH_SECONDS=5         how long each load runs
@@ -274,6 +274,9 @@ if wanted fleet && [ "$BENCH_DEVICES" -gt 0 ]; then
         "$(echo "$(value "fleet of $BENCH_DEVICES" 'a decision') $(value 'fleet of 1000' 'a decision')" | awk '{ print $1 / $2 }')" x 1.1
 fi
 
+# The same as a table for the README.
+jq -rs '"| what | measured | target |", "|---|---|---|", (.[] | "| \(.bench): \(.what) | \(.value) \(.unit) | \(.target // "")" +
+    (if .met == false then ", missed" else "" end) + " |")' "$results" >"$BUILD/bench/results.md"
 echo
 jq -rs '["what", "measured", "target", ""], (.[] | ["\(.bench): \(.what)", "\(.value) \(.unit)", .target // "",
     if .met == null then "" elif .met then "met" else "MISSED" end]) | @tsv' "$results" |
