@@ -64,7 +64,7 @@ endif
 # libmicrohttpd is linked statically, and its calls on a connection are given their TLS meaning by
 # server/transport/tls_socket.c. GnuTLS is there for the archive's sake only.
 ifneq ($(wildcard server/transport/tls_socket.c),)
-wrap := -Wl,--wrap=recv,--wrap=send,--wrap=sendmsg,--wrap=setsockopt,--wrap=MHD_pool_reset
+wrap := -Wl,--wrap=recv,--wrap=send,--wrap=sendmsg,--wrap=setsockopt,--wrap=MHD_pool_reset,--wrap=MHD_pool_reallocate
 endif
 libs := $(wolfssl_libs) -l:libmicrohttpd.a -lgnutls -ljansson -lsqlite3 -ltss2-mu \
         -lurcu-memb -lurcu-qsbr -lurcu-cds -lurcu-common -linih -ltasn1 -lseccomp -lpthread -lm

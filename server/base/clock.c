@@ -26,16 +26,37 @@ int64_t clock_monotonic_us(void) {
     return read_us(CLOCK_MONOTONIC);
 }
 
+/* Writes `num` decimal digits. */
+static void put_digits(char *out, int64_t value, size_t num) {
+    while (num > 0) {
+        out[--num] = (char)('0' + value % 10);
+        value /= 10;
+    }
+}
+
+/* The proleptic Gregorian calendar from a count of days, by eras of 400 years that begin on the
+ * first of March. Every answer has such times in it, and gmtime_r takes a lock. */
 void rfc3339_format(char out[static RFC3339_SIZE], int64_t unix_s) {
+    enum { DAY = 86400, ERA_DAYS = 146097, EPOCH_DAYS = 719468 };
     /* Years 0 to 9999, the only ones that the form can hold. */
     const int64_t first = -62167219200, last = 253402300799;
-    time_t time = (time_t)(unix_s < first ? first : unix_s > last ? last : unix_s);
-    struct tm tm = {0};
-    (void)gmtime_r(&time, &tm);
-    (void)strftime(out, RFC3339_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm);
-    if (out[0] == '\0' || strlen(out) != RFC3339_SIZE - 1) {
-        memcpy(out, "0000-01-01T00:00:00Z", RFC3339_SIZE);
-    }
+    int64_t time = unix_s < first ? first : unix_s > last ? last : unix_s;
+    int64_t since = time + (int64_t)DAY * EPOCH_DAYS; /* 0000-03-01 */
+    int64_t day = since >= 0 ? since / DAY : -((DAY - 1 - since) / DAY);
+    int64_t second = since - day * DAY;
+    int64_t era = day >= 0 ? day / ERA_DAYS : -1;
+    int64_t of_era = day - era * ERA_DAYS;
+    int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    int64_t of_year = of_era - (365 * year + year / 4 - year / 100);
+    int64_t march = (5 * of_year + 2) / 153; /* months since March */
+    int64_t month = march < 10 ? march + 3 : march - 9;
+    memcpy(out, "0000-00-00T00:00:00Z", RFC3339_SIZE);
+    put_digits(out, year + era * 400 + (month <= 2 ? 1 : 0), 4);
+    put_digits(out + 5, month, 2);
+    put_digits(out + 8, of_year - (153 * march + 2) / 5 + 1, 2);
+    put_digits(out + 11, second / 3600, 2);
+    put_digits(out + 14, second / 60 % 60, 2);
+    put_digits(out + 17, second % 60, 2);
 }
 
 static int digits(const char *text, int num) {

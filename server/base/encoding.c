@@ -11,11 +11,13 @@ void hex_encode(char *out, struct bytes in) {
     out[2 * in.len] = '\0';
 }
 
-static int hex_digit(char c) {
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+/* The value of each lower-case digit, and one more; 0 for every other character. */
+static const uint8_t hex_values[256] = {
+    ['0'] = 1, ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9, ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16};
+
+static unsigned hex_value(char c) {
+    return hex_values[(unsigned char)c];
 }
 
 enum status hex_decode(uint8_t *out, size_t out_len, const char *text) {
@@ -23,12 +25,12 @@ enum status hex_decode(uint8_t *out, size_t out_len, const char *text) {
         return STATUS_MALFORMED;
     }
     for (size_t i = 0; i < 2 * out_len; i++) {
-        if (hex_digit(text[i]) < 0) {
+        if (hex_value(text[i]) == 0) {
             return STATUS_MALFORMED;
         }
     }
     for (size_t i = 0; i < out_len; i++) {
-        out[i] = (uint8_t)(hex_digit(text[2 * i]) << 4 | hex_digit(text[2 * i + 1]));
+        out[i] = (uint8_t)((hex_value(text[2 * i]) - 1) << 4 | (hex_value(text[2 * i + 1]) - 1));
     }
     return STATUS_OK;
 }
