@@ -345,7 +345,7 @@ static void *decide_steadily(void *context) {
             give_up("loadgen: a decision failed");
         }
         (void)atomic_fetch_add(&decider->run.done, 1);
-        due += 1e6 * DECIDERS / DECISIONS_PER_S;
+        due += 1e6 * (double)DECIDERS / (double)DECISIONS_PER_S;
     }
     client_close(client);
     return NULL;
