@@ -113,8 +113,8 @@ void connection_kill(struct connection *c) {
         close_and_end(c);
         return;
     }
-    if (c->mhd ==
-        NULL) { /* libmicrohttpd gave up on it before it began, and closed the descriptor */
+    if (c->mhd == NULL) {
+        /* libmicrohttpd gave up on it before it began, and closed the descriptor. */
         socket_table_remove(&c->lane->worker->sockets, c);
         end(c);
         return;

@@ -200,7 +200,7 @@ void connection_notify(void *lane, struct MHD_Connection *mhd, void **context,
 /* Frees what has ended: only when no event of the current round points to it. */
 void connection_free(struct connection *c);
 
-/* --- TLS (tls_context.c, tls_socket.c) ------------------------------------------------------ */
+/* --- TLS (tls_context.c, tls_session.c, tls_socket.c) --------------------------------------- */
 
 MUST_USE enum status tls_context_new(struct WOLFSSL_CTX **out, const struct transport_plane *plane,
                                      struct detail *detail);
@@ -211,9 +211,15 @@ enum handshake { HANDSHAKE_DONE, HANDSHAKE_MORE, HANDSHAKE_MORE_WRITE, HANDSHAKE
 /* MEMORY. */
 MUST_USE enum status tls_session_new(struct connection *c, struct WOLFSSL_CTX *context);
 /* Makes the sessions of a context use their connections' descriptors. */
-void tls_socket_use(struct WOLFSSL_CTX *context);
+void tls_session_configure(struct WOLFSSL_CTX *context);
 /* One step; on FAILED the text may say why. */
 enum handshake tls_session_handshake(struct connection *c, char why[static WHY_SIZE]);
+/* As recv, for a descriptor that libmicrohttpd polls edge-triggered: short only when the kernel has no
+ * more. At the end of the stream, which makes no event of its own, the descriptor is nudged. */
+ssize_t tls_session_receive(struct connection *c, void *buf, size_t len);
+/* How many bytes went out; fewer than `len` when the kernel is full, and then the caller comes back with
+ * the rest, or when the session is broken. */
+size_t tls_session_write(struct connection *c, const uint8_t *data, size_t len);
 /* Sends close_notify when that is possible. */
 void tls_session_close(struct connection *c);
 void tls_session_free(struct connection *c);
@@ -229,6 +235,11 @@ struct connection *socket_table_find(const struct socket_table *table, int fd);
 void socket_table_remove(struct socket_table *table, const struct connection *c);
 void socket_table_free(struct socket_table *table);
 
+/* The C library's recv and send, without EINTR and SIGPIPE. */
+ssize_t socket_receive(int fd, void *buf, size_t len);
+ssize_t socket_send(int fd, const void *data, size_t len);
+/* Makes a new event on a descriptor at the end of its stream. */
+void socket_nudge(const struct connection *c);
 /* send() for a connection of this thread. */
 ssize_t connection_send(struct connection *c, const void *data, size_t len);
 

@@ -127,7 +127,7 @@ enum status tls_context_new(struct WOLFSSL_CTX **out, const struct transport_pla
         wolfSSL_CTX_free(context);
         return status;
     }
-    tls_socket_use(context);
+    tls_session_configure(context);
     *out = context;
     return STATUS_OK;
 }
