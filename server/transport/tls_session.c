@@ -263,8 +263,7 @@ ssize_t tls_session_receive(struct connection *c, void *buf, size_t len) {
     return -1;
 }
 
-/* Records, each retried as a whole: a caller that was told EAGAIN comes back with the same bytes.
- */
+/* Records, each retried as a whole: a caller that was told less comes back with the rest. */
 size_t tls_session_write(struct connection *c, const uint8_t *data, size_t len) {
     size_t total = 0;
     while (total < len && !c->broken) {

@@ -305,9 +305,19 @@ END_TEST
 
 /* --- ends ----------------------------------------------------------------------------------- */
 
+/* Keeps the only worker busy, so that what others send meanwhile is there all at once. */
+static struct client *block(void) {
+    struct client *c = client_open(f.plain, &plain_client);
+    client_print(c, "GET /block?60 HTTP/1.1\r\nHost: h\r\n\r\n");
+    ck_assert(client_flush(c));
+    sleep_ms(20);
+    return c;
+}
+
 START_TEST(tls_socket_answers_a_client_that_has_half_closed) {
     struct client *c = client_open(f.mutual, &mutual_client);
     client_expect(c, 200, HELLO);
+    struct client *blocker = block();
     client_print(c, HELLO HELLO);
     client_half_close(c); /* the end comes with the last bytes */
     expect_hello(c);
@@ -316,6 +326,31 @@ START_TEST(tls_socket_answers_a_client_that_has_half_closed) {
     ck_assert(client_at_clean_end(c));
     ck_assert_int_lt(clock_monotonic_ms() - before, 1000); /* not the idle time */
     client_free(c);
+    client_free(blocker);
+}
+END_TEST
+
+START_TEST(tls_socket_sees_an_end_that_it_reads_together_with_the_last_bytes) {
+    /* The body takes several reads, and the last one finds the end too. */
+    struct client *c = client_open(f.mutual, &mutual_client);
+    client_expect(c, 200, HELLO);
+    char body[16384];
+    memset(body, 'x', sizeof body);
+    struct client *blocker = block();
+    client_print(c, "POST /body HTTP/1.1\r\nHost: h\r\nContent-Length: 327680\r\n\r\n");
+    for (int i = 0; i < 20; i++) {
+        client_write(c, body, sizeof body);
+    }
+    client_half_close(c);
+    struct answer answer = {0};
+    ck_assert(client_read_answer(c, &answer, false));
+    ck_assert_uint_eq(answer.status, 200);
+    answer_free(&answer);
+    int64_t before = clock_monotonic_ms();
+    ck_assert(client_at_clean_end(c));
+    ck_assert_int_lt(clock_monotonic_ms() - before, 1000);
+    client_free(c);
+    client_free(blocker);
 }
 END_TEST
 
@@ -565,6 +600,7 @@ int main(void) {
     tcase_add_test(tests, tls_socket_retries_pipelined_large_answers_to_a_slow_reader);
     tcase_add_test(tests, tls_socket_survives_a_reader_that_leaves_in_the_middle_of_an_answer);
     tcase_add_test(tests, tls_socket_answers_a_client_that_has_half_closed);
+    tcase_add_test(tests, tls_socket_sees_an_end_that_it_reads_together_with_the_last_bytes);
     tcase_add_test(tests, tls_socket_answers_a_client_that_half_closes_later);
     tcase_add_test(tests, tls_socket_half_close_during_a_large_answer_loses_nothing);
     tcase_add_test(tests, tls_socket_answers_a_request_before_close_notify);

@@ -119,6 +119,9 @@ static enum http_next handle(void *context, struct http_exchange *x) {
         (void)atomic_fetch_add(&served->waiting, 1);
         wait_for(x, (unsigned)strtoul(x->query, NULL, 10));
         return HTTP_WAIT;
+    } else if (strcmp(x->path, "/block") == 0) {
+        sleep_ms((unsigned)strtoul(x->query, NULL, 10));
+        say(x, 200, "blocked");
     } else if (strcmp(x->path, "/wait-now") == 0) {
         x->resume(x);
         return HTTP_WAIT;
