@@ -89,6 +89,7 @@ struct http_service {
     enum http_next (*handle)(void *context, struct http_exchange *x);
     /* After resume(): as handle. */
     enum http_next (*finish)(void *context, struct http_exchange *x);
+    /* Word the answer. Where the request could not be read, method_name, path and query are "". */
     void (*refuse)(void *context, struct http_exchange *x, enum http_refusal why);
     /* The answer was handed to the kernel, or the connection ended: for logs and counters. May be
      * NULL. */

@@ -33,7 +33,7 @@ features='
 --enable-harden --enable-sni --enable-alpn --enable-supportedcurves --enable-extended-master
 --enable-aesgcm --enable-aescfb --enable-chacha --enable-poly1305
 --enable-ecc --enable-ed25519 --enable-curve25519 --enable-hkdf --enable-lms=verify-only
---enable-keygen --enable-certgen --enable-certreq --enable-certext --enable-sessioncerts
+--enable-keygen --enable-certgen --enable-certreq --enable-certext
 --enable-keying-material --enable-base64encode --enable-ip-alt-name --enable-context-extra-user-data'
 
 macros='

@@ -15,13 +15,21 @@ enum transport_security {
     TRANSPORT_PLAIN       /* no TLS: the public plane */
 };
 
+/* 0 takes the default, but for body_max (no bodies) and connections_per_ip (no limit). */
 struct transport_limits {
-    size_t body_max;   /* bytes; more gets 413 */
-    size_t header_max; /* bytes of request line and headers; at least 64 KiB for the proxy plane */
-    size_t arena_max;  /* bytes of request memory beside the body */
-    unsigned connections;        /* in all, over all workers */
-    unsigned connections_per_ip; /* over all workers; 0: no limit; Unix sockets are exempt */
-    unsigned handshake_ms, header_ms, body_ms, idle_ms;
+    size_t body_max;      /* bytes; more gets 413 */
+    size_t header_max;    /* bytes of request line and headers; more gets 431. Default 16 KiB; at
+                                    least 64 KiB for the proxy plane. A connection holds half as much again */
+    size_t arena_max;     /* bytes of request memory beside the body; default 256 KiB */
+    unsigned connections; /* in all, over all workers; default 16384. More are closed at once */
+    unsigned
+        connections_per_ip; /* over all workers; an IPv6 /64 counts as one; Unix sockets are exempt */
+    unsigned handshake_ms; /* from accepting to the end of the handshake; default 10 s */
+    unsigned header_ms; /* from then, or from a further request's first byte, to the headers' end;
+                                    default 10 s */
+    unsigned body_ms;   /* from there to the body's end; default 30 s */
+    unsigned idle_ms;   /* between requests, and for a peer that takes none of an answer; default
+                                    60 s. The service's own time has no limit */
 };
 
 struct transport_plane {
