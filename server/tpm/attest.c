@@ -40,22 +40,32 @@ static enum status take_selection(struct pcr_selection *out, const TPML_PCR_SELE
     return STATUS_OK;
 }
 
-/* One TPMS_ATTEST, the whole input, in the only spelling it has. */
+/* One TPMS_ATTEST, the whole input, in the only spelling it has. Some releases of tss2-mu refuse a
+ * magic that is not the TPM's, others do not: all are shown the right one, and ours is kept. */
 static enum status unmarshal(TPMS_ATTEST *out, struct bytes in, struct detail *detail) {
-    uint8_t again[ATTEST_MAX];
+    uint8_t shown[ATTEST_MAX], again[ATTEST_MAX];
+    uint32_t magic;
+    struct bytes rest = in;
     size_t used = 0, written = 0;
-    if (in.len == 0 || in.len > ATTEST_MAX ||
-        Tss2_MU_TPMS_ATTEST_Unmarshal(in.data, in.len, &used, out) != TSS2_RC_SUCCESS) {
+    if (in.len > ATTEST_MAX || bytes_u32be(&rest, &magic) != STATUS_OK) {
         return status_fail(detail, STATUS_MALFORMED, "no TPMS_ATTEST in %zu bytes", in.len);
     }
-    if (used != in.len) {
+    struct writer w = writer_of(shown, sizeof shown);
+    write_u32be(&w, TPM2_GENERATED_VALUE);
+    write_bytes(&w, rest);
+    struct bytes seen = writer_bytes(&w);
+    if (Tss2_MU_TPMS_ATTEST_Unmarshal(seen.data, seen.len, &used, out) != TSS2_RC_SUCCESS) {
+        return status_fail(detail, STATUS_MALFORMED, "no TPMS_ATTEST in %zu bytes", in.len);
+    }
+    if (used != seen.len) {
         return status_fail(detail, STATUS_MALFORMED, "%zu bytes after the TPMS_ATTEST",
-                           in.len - used);
+                           seen.len - used);
     }
     if (Tss2_MU_TPMS_ATTEST_Marshal(out, again, sizeof again, &written) != TSS2_RC_SUCCESS ||
-        !bytes_equal(in, bytes_of(again, written)) || out->clockInfo.safe > 1) {
+        !bytes_equal(seen, bytes_of(again, written)) || out->clockInfo.safe > 1) {
         return status_fail(detail, STATUS_MALFORMED, "the TPMS_ATTEST is not canonical");
     }
+    out->magic = magic;
     return STATUS_OK;
 }
 
