@@ -251,6 +251,7 @@ measured_fleet() {
     began=$(date +%s%N)
     started_with 1
     start_s=$(echo "$began $(date +%s%N)" | awk '{ print ($2 - $1) / 1e9 }')
+    start_cpu_s=$(awk -v tick="$(getconf CLK_TCK)" '{ print ($14 + $15) / tick }' "/proc/$gateway_pid/stat")
     rss_mb=$(awk '/^VmRSS/ { print $2 / 1024 * 1.048576 }' "/proc/$gateway_pid/status")
     as_proxy "fleet of $1" "$(port_of proxy)" /v1/decisions/ "$(pids_of "$gateway_pid")" ids="$2" threads=16 >"$work/cost"
     gateway_stop
@@ -266,6 +267,7 @@ if wanted fleet && [ "$BENCH_DEVICES" -gt 0 ]; then
         export GATEHOUSE_STORE_PATH
         measured_fleet "$num" "$work/$num.ids"
         result "fleet of $num" 'start until it listens' "$start_s" s "$([ "$num" = 1000 ] || echo 10)"
+        result "fleet of $num" 'CPU until it listens' "$start_cpu_s" s
         result "fleet of $num" 'resident memory' "$rss_mb" MB "$([ "$num" = 1000 ] || echo 400)"
         result "fleet of $num" 'a decision' "$(mean "$work/cost" 'server CPU')" 'us CPU'
     done
