@@ -60,6 +60,7 @@ jq
 openssl
 xxd
 procps
+debootstrap
 iproute2
 python3-yaml
 python3-jsonschema'
