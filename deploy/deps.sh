@@ -164,8 +164,8 @@ check_system_wolfssl() {
     echo '#include <wolfssl/options.h>
           #include <wolfssl/wolfcrypt/settings.h>' |
         cc -E -dM $(pkg-config --cflags wolfssl) - >"$deps/system-wolfssl.macros"
-    for macro in WOLFSSL_TLS13 HAVE_KEYING_MATERIAL HAVE_HKDF WOLFSSL_AES_CFB HAVE_ALPN WOLFSSL_CUSTOM_OID \
-        HAVE_OID_DECODING WOLFSSL_PUBLIC_ASN WOLFSSL_CERT_REQ WOLFSSL_KEY_GEN KEEP_PEER_CERT; do
+    # GETRANDOM: the signer, which may open no file, has to be able to seed its generator anew.
+    for macro in WOLFSSL_TLS13 WOLFSSL_GETRANDOM WOLFSSL_AES_CFB WOLFSSL_KEY_GEN WC_RSA_PSS HAVE_ECC384 HAVE_ED25519; do
         grep -q "^#define $macro\\b" "$deps/system-wolfssl.macros" ||
             die "this system's wolfSSL $version was built without $macro, which Gatehouse needs." \
                 "Leave WOLFSSL out, and Debian trixie's source package is built instead."
