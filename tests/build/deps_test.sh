@@ -14,16 +14,17 @@ if [ -f .deps/ready ]; then
     # In a network namespace of its own there is not even a loopback interface.
     alone=''
     ! unshare --net true 2>/dev/null || alone='unshare --net'
-    began=$(date +%s%N)
-    # shellcheck disable=SC2086 # words
-    if $alone make --no-print-directory deps >"$scratch/log" 2>&1; then
-        ok "make deps with nothing to do needs no network"
-    else
-        cat "$scratch/log"
-        not_ok "make deps with nothing to do needs no network"
-    fi
-    took=$((($(date +%s%N) - began) / 1000000))
-    if [ "$took" -lt 1000 ]; then ok 'and it takes less than a second'; else not_ok "and it takes less than a second: $took ms"; fi
+    needed='' quick=''
+    for attempt in 1 2 3; do # the machine may have other work just now
+        began=$(date +%s%N)
+        # shellcheck disable=SC2086 # words
+        $alone make --no-print-directory deps >"$scratch/log" 2>&1 || { cat "$scratch/log"; needed=yes; }
+        took=$((($(date +%s%N) - began) / 1000000))
+        if [ "$took" -lt 1000 ]; then quick=yes && break; fi
+        sleep "$attempt"
+    done
+    if [ -z "$needed" ]; then ok 'make deps with nothing to do needs no network'; else not_ok 'make deps with nothing to do needs no network'; fi
+    if [ -n "$quick" ]; then ok 'and it takes less than a second'; else not_ok "and it takes less than a second: $took ms"; fi
 else
     echo 'skip - make deps with nothing to do is quick: it has not been run'
 fi
