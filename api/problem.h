@@ -4,7 +4,7 @@
 #define GATEHOUSE_API_PROBLEM_H
 
 #include "api/http.h"
-#include "api/json_out.h"
+#include "server/base/json_out.h"
 
 enum problem_kind {
     /* The request itself. */

@@ -3,7 +3,7 @@
 #define GATEHOUSE_API_REQUEST_H
 
 #include "api/api.h"
-#include "api/json_out.h"
+#include "server/base/json_out.h"
 #include "api/problem.h"
 #include "api/routes.h"
 

@@ -13,11 +13,14 @@ const char *baseline_state_name(enum baseline_state state) {
 
 const char *device_state_name(enum device_state state) {
     static const char *const names[] = {
-        [DEVICE_ENROLLED] = "enrolled",
-        [DEVICE_PENDING_APPROVAL] = "pending_approval",
-        [DEVICE_QUARANTINED] = "quarantined",
-        [DEVICE_RETIRED] = "retired",
+        [DEVICE_ENROLLED] = "enrolled",       [DEVICE_PENDING_APPROVAL] = "pending_approval",
+        [DEVICE_QUARANTINED] = "quarantined", [DEVICE_RETIRED] = "retired",
+        [DEVICE_REGISTERED] = "registered",
     };
     size_t i = (size_t)state;
     return i < sizeof names / sizeof names[0] && names[i] != NULL ? names[i] : "unknown";
+}
+
+const char *key_protection_name(enum key_protection protection) {
+    return protection == KEY_IN_TPM ? "tpm" : "unproven";
 }

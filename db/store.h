@@ -61,14 +61,19 @@ struct store_page {
     unsigned limit;
 };
 
+/* How well a key is guarded: whether an AK certified that it cannot leave its TPM (TPM2_Certify). */
+enum key_protection { KEY_UNPROVEN = 0, KEY_IN_TPM = 1 };
+const char *key_protection_name(enum key_protection protection); /* "unproven", "tpm" */
+
 /* --- models --- */
 struct model_row {
     char name[STORE_NAME];
     char description[257];
     char pcr_selection[513]; /* "sha256:0,1,..." */
     int64_t credential_lifetime_s;
-    char enrolment[17];                /* "open"; "approval" and "closed" come with their flows */
-    int64_t created, updated, version; /* version counts updates: optimistic locking (ETag) */
+    char enrolment[17];                 /* "open", "approval", "closed" */
+    enum key_protection key_protection; /* at least this, of identity certificate and credential */
+    int64_t created, updated, version;  /* version counts updates: optimistic locking (ETag) */
 };
 MUST_USE enum status store_model_get(struct store_reader *, struct model_row *out,
                                      const char *name);
@@ -83,6 +88,35 @@ MUST_USE enum status store_model_update(
 MUST_USE enum status
 store_model_delete(struct store_writer *,
                    const char *name); /* CONFLICT: has devices or baselines that are not drafts */
+
+/* Certificates that are trusted for one model only. With one of a purpose or more, these and none
+ * else count for it; without any, the EKs are held against the configuration's, and no IDevID is
+ * taken. */
+enum anchor_purpose {
+    ANCHOR_EK = 1, /* roots and intermediates of TPM vendors */
+    ANCHOR_IDEVID  /* roots and intermediates of the maker (IEEE 802.1AR) */
+};
+struct anchor_row {
+    char model[STORE_NAME];
+    enum anchor_purpose purpose;
+    uint8_t sha256[32]; /* of der */
+    struct bytes der;
+    char subject[257]; /* one line; cut to fit */
+    int64_t not_after, added;
+    char added_by[STORE_NAME];
+};
+/* By SHA-256; page.after is its hex. */
+MUST_USE enum status store_anchor_list(struct store_reader *, struct arena *,
+                                       struct anchor_row **out, size_t *num, const char *model,
+                                       enum anchor_purpose purpose, struct store_page page);
+/* Every one of all models, by model and purpose: for the policy. */
+MUST_USE enum status store_anchor_all(struct store_reader *, struct arena *,
+                                      struct anchor_row **out, size_t *num);
+/* CONFLICT: it is there already, or no such model. */
+MUST_USE enum status store_anchor_insert(struct store_writer *, const struct anchor_row *row);
+MUST_USE enum status store_anchor_delete(struct store_writer *, const char *model,
+                                         enum anchor_purpose purpose,
+                                         const uint8_t sha256[static 32]);
 
 /* --- baselines --- */
 enum baseline_state {
@@ -124,13 +158,22 @@ MUST_USE enum status store_baseline_delete(struct store_writer *,
                                            const char *id); /* drafts only, else CONFLICT */
 
 /* --- enrolments in progress --- */
+enum enrollment_state {
+    ENROLLMENT_BEGUN = 1, /* the secret is out */
+    ENROLLMENT_PENDING,   /* the secret came back; an operator has to approve the device */
+    ENROLLMENT_DONE       /* the certificate was issued; the same call is answered again */
+};
 struct enrollment_row {
     char id[STORE_ID], device_id[STORE_ID];
     char model[STORE_NAME], address[46];
+    enum enrollment_state state;
+    uint8_t nonce[32];         /* extraData of a TPM2_Certify of the CSR's key */
     uint8_t secret_sha256[32]; /* of the activation secret; the secret itself is never kept */
-    struct bytes ek_public, ak_public; /* TPM2B_PUBLIC */
-    struct bytes ek_certificate;       /* DER */
-    struct bytes csr_spki;             /* DER */
+    struct bytes ek_public, ak_public;  /* TPM2B_PUBLIC */
+    struct bytes ek_certificate;        /* DER */
+    struct bytes csr_spki;              /* DER; empty: the device comes with an IDevID */
+    enum key_protection key_protection; /* of the CSR's key; once PENDING */
+    struct bytes certificate; /* DER of what was issued; once DONE, empty with an IDevID */
     int64_t created, expires;
 };
 MUST_USE enum status store_enrollment_get(struct store_reader *, struct arena *,
@@ -140,9 +183,14 @@ MUST_USE enum status store_enrollment_get(struct store_reader *, struct arena *,
 MUST_USE enum status store_enrollment_insert(struct store_writer *,
                                              const struct enrollment_row *row, unsigned max,
                                              unsigned max_per_address, int64_t now);
+/* state, key_protection, certificate and expires. */
+MUST_USE enum status store_enrollment_update(struct store_writer *,
+                                             const struct enrollment_row *row);
 MUST_USE enum status
 store_enrollment_delete(struct store_writer *,
                         const char *id); /* NOT_FOUND when another took it: single use */
+/* All that a device has under way; none is OK too. */
+MUST_USE enum status store_enrollment_delete_device(struct store_writer *, const char *device_id);
 
 /* Forgets those that have expired at `now`. */
 MUST_USE enum status store_enrollment_prune(struct store_writer *, int64_t now);
@@ -152,17 +200,23 @@ enum device_state {
     DEVICE_ENROLLED = 1,
     DEVICE_PENDING_APPROVAL,
     DEVICE_QUARANTINED,
-    DEVICE_RETIRED
+    DEVICE_RETIRED,
+    DEVICE_REGISTERED /* announced by its EK or IDevID; it has not enrolled yet, and has no keys */
 };
+enum identity_kind { IDENTITY_ISSUED = 0, IDENTITY_IDEVID = 1 };
 const char *device_state_name(enum device_state state);
 struct device_row {
     char id[STORE_ID], model[STORE_NAME];
     enum device_state state;
-    struct bytes ek_public, ek_certificate, ak_public; /* as enrolled */
+    struct bytes ek_public, ek_certificate, ak_public; /* as enrolled; empty before */
     uint8_t identity_sha256[32]; /* the identity certificate in force; zeros: none */
     char identity_serial[STORE_SERIAL];
     int64_t identity_not_after;
-    bool has_clock; /* the rest of this group is set by the first verified quote */
+    enum identity_kind identity_kind;
+    enum key_protection key_protection; /* of the identity certificate's key */
+    uint8_t idevid_sha256[32]; /* the factory certificate bound to the device; zeros: none */
+    char idevid_serial[65];    /* its subject's serialNumber; "" without one */
+    bool has_clock;            /* the rest of this group is set by the first verified quote */
     int64_t tpm_clock, tpm_reset_count, tpm_restart_count;
     int verdict, tier;           /* enum verdict, enum tier of the latest appraisal; 0: none */
     char appraisal_id[STORE_ID]; /* "" when none */
@@ -187,11 +241,21 @@ MUST_USE enum status store_device_list(struct store_reader *, struct arena *,
                                        struct store_page page); /* by id */
 MUST_USE enum status
 store_device_insert(struct store_writer *,
-                    const struct device_row *row); /* CONFLICT: id, EK, AK or identity
-                                                      certificate are known, or no such model */
+                    const struct device_row *row); /* CONFLICT: id, EK, AK, identity certificate or
+                                                      IDevID are known, or no such model */
 MUST_USE enum status
 store_device_update(struct store_writer *,
-                    const struct device_row *row); /* everything but id and enrolled */
+                    const struct device_row *row); /* everything but id; CONFLICT as above */
+/* A device enrols (from REGISTERED or PENDING_APPROVAL), or does so again: as an update, which also
+ * remembers its AK before, if that was another, as one that nobody may ever use again, and forgets
+ * verdict, appraisal and clock. CONFLICT: another device has or had this AK, or the device itself
+ * had it before. */
+MUST_USE enum status store_device_enrol(struct store_writer *, const struct device_row *row);
+/* The device that has this AK, or had it once. NOT_FOUND: nobody. */
+MUST_USE enum status store_ak_owner(struct store_reader *, char device_id[static STORE_ID],
+                                    bool *in_force, struct bytes ak_public);
+/* REGISTERED only, else CONFLICT. */
+MUST_USE enum status store_device_delete(struct store_writer *, const char *id);
 /* The latest verdict and clock of a device, without rewriting its blobs. Conditional: CONFLICT when
  * the stored clock is ahead of the row's (compare reset_count, then restart_count, then clock;
  * equal is CONFLICT too, for it is the same quote). Sets verdict, tier, appraisal_id, last_seen.
@@ -204,9 +268,10 @@ struct appraisal_row {
     char id[STORE_ID], device_id[STORE_ID], model[STORE_NAME];
     char baseline_id[STORE_ID]; /* "" when none was near */
     int verdict, tier;
-    char failure[49];      /* code of evidence that did not verify; "" otherwise */
-    struct bytes findings; /* JSON array */
-    struct bytes facts;    /* JSON object: PCR values, clock, firmware version */
+    char failure[49];                   /* code of evidence that did not verify; "" otherwise */
+    struct bytes findings;              /* JSON array */
+    struct bytes facts;                 /* JSON object: PCR values, clock, firmware version */
+    enum key_protection key_protection; /* of the key that the evidence asks a credential for */
     int64_t created_ms;
 };
 MUST_USE enum status store_appraisal_get(struct store_reader *, struct arena *,
@@ -224,6 +289,7 @@ struct credential_row {
     char serial[STORE_SERIAL]; /* hex, 32 digits */
     char device_id[STORE_ID], appraisal_id[STORE_ID];
     uint8_t sha256[32]; /* of the certificate's DER */
+    enum key_protection key_protection;
     int64_t not_before, not_after;
     int64_t revoked;  /* 0: not */
     char reason[129]; /* of the revocation */
@@ -247,6 +313,9 @@ MUST_USE enum status store_credential_revoke(struct store_writer *, const char *
  * many; none is OK too. */
 MUST_USE enum status store_credential_revoke_device(struct store_writer *, const char *device_id,
                                                     int64_t now, const char *reason, size_t *num);
+/* Of a whole model, "": of all. Only what is neither revoked nor expired; *num is how many. */
+MUST_USE enum status store_credential_revoke_model(struct store_writer *, const char *model,
+                                                   int64_t now, const char *reason, size_t *num);
 /* Forgets credentials that expired before `before`, at most `limit`. LIMIT: that many were
  * forgotten, and there may be more. */
 MUST_USE enum status store_credential_prune(struct store_writer *, int64_t before, unsigned limit);
@@ -256,7 +325,7 @@ struct store_visitor {
     void *context;
     /* False stops the walk, which is OK then. Rows live for the call only; a device's blobs are not
      * filled. Devices come first. */
-    bool (*device)(void *context, const struct device_row *row);
+    bool (*device)(void *context, const struct device_row *row); /* not those only REGISTERED */
     bool (*credential)(
         void *context,
         const struct credential_row *row); /* not expired at `now`; revoked ones too */

@@ -6,6 +6,7 @@
 
 #include "db/store.h"
 #include "server/appraisal/appraisal.h"
+#include "server/crypto/x509.h"
 #include "server/tpm/pcr.h"
 
 struct policy_model {
@@ -14,6 +15,8 @@ struct policy_model {
     const struct baseline **baseline; /* in force, oldest activation first */
     char (*baseline_id)[STORE_ID];    /* parallel */
     size_t num_baselines;
+    /* The model's own anchors, compiled; NULL: it has none (db/store.h says what that means). */
+    const struct trust_bundle *ek_bundle, *idevid_bundle;
 };
 
 struct policy; /* a snapshot */

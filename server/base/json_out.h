@@ -1,8 +1,8 @@
-/* Writes JSON (RFC 8259) into a request's arena: compact, in the order of the calls. Texts that are
+/* Writes JSON (RFC 8259) into an arena: compact, in the order of the calls. Texts that are
  * not UTF-8 get U+FFFD for each bad byte. Once memory ran out nothing more is written, and
  * json_out_end gives an empty view. Not thread-safe: one owner at a time. */
-#ifndef GATEHOUSE_API_JSON_OUT_H
-#define GATEHOUSE_API_JSON_OUT_H
+#ifndef GATEHOUSE_BASE_JSON_OUT_H
+#define GATEHOUSE_BASE_JSON_OUT_H
 
 #include "server/base/arena.h"
 

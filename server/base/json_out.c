@@ -1,4 +1,4 @@
-#include "api/json_out.h"
+#include "server/base/json_out.h"
 
 #include "server/base/clock.h"
 #include "server/base/encoding.h"
