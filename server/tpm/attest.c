@@ -40,6 +40,29 @@ static enum status take_selection(struct pcr_selection *out, const TPML_PCR_SELE
     return STATUS_OK;
 }
 
+static enum status take_quote(struct tpm_quote_info *out, const TPMS_QUOTE_INFO *in,
+                              struct detail *detail) {
+    if (in->pcrDigest.size > sizeof out->pcr_digest) {
+        return status_fail(detail, STATUS_MALFORMED, "pcrDigest of %u bytes", in->pcrDigest.size);
+    }
+    memcpy(out->pcr_digest, in->pcrDigest.buffer, in->pcrDigest.size);
+    out->pcr_digest_len = in->pcrDigest.size;
+    return take_selection(&out->selection, &in->pcrSelect, detail);
+}
+
+static enum status take_certify(struct tpm_certify_info *out, const TPMS_CERTIFY_INFO *in,
+                                struct detail *detail) {
+    if (in->name.size > sizeof out->name || in->qualifiedName.size > sizeof out->qualified_name) {
+        return status_fail(detail, STATUS_UNSUPPORTED, "name of %u bytes, qualifiedName of %u",
+                           in->name.size, in->qualifiedName.size);
+    }
+    memcpy(out->name, in->name.name, in->name.size);
+    out->name_len = in->name.size;
+    memcpy(out->qualified_name, in->qualifiedName.name, in->qualifiedName.size);
+    out->qualified_name_len = in->qualifiedName.size;
+    return STATUS_OK;
+}
+
 /* One TPMS_ATTEST, the whole input, in the only spelling it has. Some releases of tss2-mu refuse a
  * magic that is not the TPM's, others do not: all are shown the right one, and ours is kept. */
 static enum status unmarshal(TPMS_ATTEST *out, struct bytes in, struct detail *detail) {
@@ -93,18 +116,18 @@ enum status tpm_attest_parse(struct tpm_attest *out, struct bytes attest, struct
     result.qualified_signer_len = wire.qualifiedSigner.size;
     memcpy(result.extra_data, wire.extraData.buffer, wire.extraData.size);
     result.extra_data_len = wire.extraData.size;
-    if (wire.type == TPM2_ST_ATTEST_QUOTE) {
-        const TPMS_QUOTE_INFO *quote = &wire.attested.quote;
-        if (quote->pcrDigest.size > sizeof result.pcr_digest) {
-            return status_fail(detail, STATUS_MALFORMED, "pcrDigest of %u bytes",
-                               quote->pcrDigest.size);
-        }
-        memcpy(result.pcr_digest, quote->pcrDigest.buffer, quote->pcrDigest.size);
-        result.pcr_digest_len = quote->pcrDigest.size;
-        status = take_selection(&result.selection, &quote->pcrSelect, detail);
-        if (status != STATUS_OK) {
-            return status;
-        }
+    switch (wire.type) {
+    case TPM_ATTEST_QUOTE:
+        status = take_quote(&result.quote, &wire.attested.quote, detail);
+        break;
+    case TPM_ATTEST_CERTIFY:
+        status = take_certify(&result.certify, &wire.attested.certify, detail);
+        break;
+    default:
+        break;
+    }
+    if (status != STATUS_OK) {
+        return status;
     }
     *out = result;
     return STATUS_OK;
@@ -184,5 +207,28 @@ enum status tpm_signature_parse(struct tpm_signature *out, struct bytes signatur
         return take_rsa(out, SIGNATURE_RSAPSS, &wire.signature.rsapss, detail);
     default:
         return status_fail(detail, STATUS_UNSUPPORTED, "signature scheme 0x%04x", wire.sigAlg);
+    }
+}
+
+enum status tpm_signature_check(const struct tpm_signature *signature,
+                                const struct tpm_signer *signer, struct bytes attest,
+                                struct detail *detail) {
+    const struct signature *made = &signature->signature;
+    if (made->hash != HASH_SHA256 && made->hash != HASH_SHA384 && made->hash != HASH_SHA512) {
+        return status_fail(detail, STATUS_UNSUPPORTED,
+                           "signature: its hash is none of SHA-256, SHA-384, SHA-512");
+    }
+    if ((signer->hash != HASH_NONE && signer->hash != made->hash) ||
+        (signer->scheme != SIGNATURE_NONE && signer->scheme != made->scheme)) {
+        return status_fail(detail, STATUS_UNSUPPORTED, "signature: not by the AK's own scheme");
+    }
+    switch (signature_verify(signer->key, made, attest, detail)) {
+    case STATUS_OK:
+        return STATUS_OK;
+    case STATUS_UNSUPPORTED:
+        detail_prefix(detail, "signature");
+        return STATUS_UNSUPPORTED;
+    default:
+        return status_fail(detail, STATUS_INVALID, "signature: not the AK's over this attestation");
     }
 }

@@ -46,8 +46,8 @@ static void check_attest(struct bytes quote) {
     }
     hold(attest.extra_data_len <= sizeof attest.extra_data);
     hold(attest.qualified_signer_len <= sizeof attest.qualified_signer);
-    hold(attest.pcr_digest_len <= sizeof attest.pcr_digest);
-    check_selection(&attest.selection);
+    hold(attest.quote.pcr_digest_len <= sizeof attest.quote.pcr_digest);
+    check_selection(&attest.quote.selection);
 }
 
 static void check_signature(struct bytes raw) {

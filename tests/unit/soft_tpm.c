@@ -249,7 +249,7 @@ static void pcr_digest(const struct soft_tpm *tpm, uint32_t mask, enum hash_alg 
     digest_compute(alg, writer_bytes(&w), out);
 }
 
-static void write_signature(const struct soft_tpm *tpm, struct writer *out, struct bytes message) {
+void soft_tpm_sign(const struct soft_tpm *tpm, struct writer *out, struct bytes message) {
     uint8_t buffer[SIGNATURE_MAX];
     struct writer w = writer_of(buffer, sizeof buffer);
     require(private_key_sign(tpm->ak, &w, message) == STATUS_OK, "cannot sign");
@@ -269,21 +269,27 @@ static void write_signature(const struct soft_tpm *tpm, struct writer *out, stru
     write_2b(out, s);
 }
 
-void soft_tpm_quote(struct soft_tpm *tpm, struct writer *attest, struct writer *signature,
-                    struct bytes nonce, uint32_t mask) {
-    uint8_t name[AK_NAME], digest[DIGEST_MAX];
-    size_t start = attest->len;
+static void write_attest_head(struct soft_tpm *tpm, struct writer *out, uint16_t type,
+                              struct bytes nonce) {
+    uint8_t name[AK_NAME];
     soft_tpm_ak_name(tpm, name);
     tpm->clock++;
-    write_u32be(attest, 0xFF544347);
-    write_u16be(attest, 0x8018);
-    write_2b(attest, bytes_of(name, sizeof name));
-    write_2b(attest, nonce);
-    write_u64be(attest, tpm->clock);
-    write_u32be(attest, tpm->reset_count);
-    write_u32be(attest, tpm->restart_count);
-    write_u8(attest, 1);
-    write_u64be(attest, tpm->firmware_version);
+    write_u32be(out, 0xFF544347);
+    write_u16be(out, type);
+    write_2b(out, bytes_of(name, sizeof name));
+    write_2b(out, nonce);
+    write_u64be(out, tpm->clock);
+    write_u32be(out, tpm->reset_count);
+    write_u32be(out, tpm->restart_count);
+    write_u8(out, 1);
+    write_u64be(out, tpm->firmware_version);
+}
+
+void soft_tpm_quote(struct soft_tpm *tpm, struct writer *attest, struct writer *signature,
+                    struct bytes nonce, uint32_t mask) {
+    uint8_t digest[DIGEST_MAX];
+    size_t start = attest->len;
+    write_attest_head(tpm, attest, 0x8018, nonce);
     write_u32be(attest, 1);
     write_u16be(attest, HASH_SHA256);
     write_u8(attest, 3);
@@ -293,7 +299,51 @@ void soft_tpm_quote(struct soft_tpm *tpm, struct writer *attest, struct writer *
     pcr_digest(tpm, mask, (enum hash_alg)hash_of(tpm), digest);
     write_2b(attest, bytes_of(digest, digest_len((enum hash_alg)hash_of(tpm))));
     require(!attest->overflow, "no room for the quote");
-    write_signature(tpm, signature, bytes_of(attest->data + start, attest->len - start));
+    soft_tpm_sign(tpm, signature, bytes_of(attest->data + start, attest->len - start));
+}
+
+/* --- keys beside the AK ------------------------------------------------------------------------
+ */
+
+void soft_tpm_key(struct writer *out, const struct public_key *key, uint32_t attributes,
+                  enum hash_alg name_alg) {
+    uint8_t area[PUBLIC_MAX];
+    struct writer w = writer_of(area, sizeof area);
+    write_u16be(&w, key->kind == KEY_RSA ? ALG_RSA : ALG_ECC);
+    write_u16be(&w, (uint16_t)name_alg);
+    write_u32be(&w, attributes);
+    write_u16be(&w, 0);
+    write_u16be(&w, ALG_NULL);
+    write_u16be(&w, ALG_NULL);
+    if (key->kind == KEY_RSA) {
+        write_u16be(&w, key->bits);
+        write_u32be(&w, 0);
+        write_2b(&w, bytes_of(key->n, key->n_len));
+    } else {
+        write_u16be(&w, curve_of(key->kind));
+        write_u16be(&w, ALG_NULL);
+        write_point(&w, key);
+    }
+    write_2b(out, writer_bytes(&w));
+}
+
+void soft_tpm_certify(struct soft_tpm *tpm, struct writer *attest, struct writer *signature,
+                      struct bytes nonce, struct bytes key_public) {
+    uint8_t name[2 + DIGEST_MAX], qualified[2 + DIGEST_MAX];
+    size_t start = attest->len;
+    require(key_public.len > 6, "no public area");
+    enum hash_alg alg = (enum hash_alg)(key_public.data[4] << 8 | key_public.data[5]);
+    size_t name_len = 2 + digest_len(alg);
+    memcpy(name, key_public.data + 4, 2);
+    digest_compute(alg, bytes_of(key_public.data + 2, key_public.len - 2), name + 2);
+    /* Of a key right under the owner's seed: nameAlg || H(TPM_RH_OWNER || name). */
+    memcpy(qualified, name, 2);
+    digest_compute2(alg, bytes_of("\x40\x00\x00\x01", 4), bytes_of(name, name_len), qualified + 2);
+    write_attest_head(tpm, attest, 0x8017, nonce);
+    write_2b(attest, bytes_of(name, name_len));
+    write_2b(attest, bytes_of(qualified, name_len));
+    require(!attest->overflow, "no room for the certification");
+    soft_tpm_sign(tpm, signature, bytes_of(attest->data + start, attest->len - start));
 }
 
 /* --- the event log -----------------------------------------------------------------------------

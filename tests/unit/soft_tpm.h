@@ -43,6 +43,17 @@ void soft_tpm_extend(struct soft_tpm *tpm, unsigned pcr, const uint8_t digest[st
 void soft_tpm_quote(struct soft_tpm *tpm, struct writer *attest, struct writer *signature,
                     struct bytes nonce, uint32_t mask);
 
+/* A key beside the AK: unrestricted, ECC (P-256, P-384) or RSA, without a scheme of its own. Writes its
+ * TPM2B_PUBLIC. SOFT_KEY is what TPMA_OBJECT says of a TLS key that cannot leave the TPM. */
+enum { SOFT_KEY = 0x00040072 };
+void soft_tpm_key(struct writer *out, const struct public_key *key, uint32_t attributes,
+                  enum hash_alg name_alg);
+/* TPM2_Certify by the AK of what has this TPM2B_PUBLIC: TPMS_ATTEST and TPMT_SIGNATURE. */
+void soft_tpm_certify(struct soft_tpm *tpm, struct writer *attest, struct writer *signature,
+                      struct bytes nonce, struct bytes key_public);
+/* TPMT_SIGNATURE of the AK over any bytes, which a TPM would not give. */
+void soft_tpm_sign(const struct soft_tpm *tpm, struct writer *out, struct bytes message);
+
 /* The head of a crypto-agile event log that has the SHA-1, SHA-256 and SHA-384 banks, and one
  * event: the digests are those of `measured`, and PCR and log agree. */
 void soft_log_start(struct writer *log);

@@ -40,7 +40,7 @@ START_TEST(soft_tpm_makes_quotes_that_verify) {
     struct writer a = writer_of(attest, sizeof attest), s = writer_of(signature, sizeof signature);
     soft_tpm_quote(&tpm, &a, &s, bytes_of_text("nonce"), MASK);
     ck_assert_int_eq(tpm_attest_parse(&parsed, writer_bytes(&a), NULL), STATUS_OK);
-    ck_assert_uint_eq(pcr_selection_mask(&parsed.selection, HASH_SHA256), MASK);
+    ck_assert_uint_eq(pcr_selection_mask(&parsed.quote.selection, HASH_SHA256), MASK);
     ck_assert_uint_eq(parsed.reset_count, 1);
     ck_assert_int_eq(tpm_signature_parse(&sig, writer_bytes(&s), NULL), STATUS_OK);
     ck_assert_int_eq(signature_verify(&tpm.ak_public, &sig.signature, writer_bytes(&a), NULL),

@@ -203,9 +203,9 @@ START_TEST(attest_gives_each_field) {
     ck_assert(attest.safe);
     ck_assert_uint_eq(attest.firmware_version, 0x2019102300163636);
     ck_assert_uint_eq(attest.qualified_signer_len, 34);
-    ck_assert_uint_eq(attest.selection.num_banks, 1);
-    ck_assert_uint_eq(attest.selection.bank[0].mask, 0x43FF);
-    ck_assert_uint_eq(attest.pcr_digest_len, 32);
+    ck_assert_uint_eq(attest.quote.selection.num_banks, 1);
+    ck_assert_uint_eq(attest.quote.selection.bank[0].mask, 0x43FF);
+    ck_assert_uint_eq(attest.quote.pcr_digest_len, 32);
 }
 END_TEST
 
@@ -216,7 +216,7 @@ START_TEST(attest_leaves_out_banks_without_a_pcr) {
     quote.bank[1].size_of_select = 3;
     quote.num_banks = 2;
     ck_assert_int_eq(parse_quote(&attest), STATUS_OK);
-    ck_assert_uint_eq(attest.selection.num_banks, 1);
+    ck_assert_uint_eq(attest.quote.selection.num_banks, 1);
 }
 END_TEST
 

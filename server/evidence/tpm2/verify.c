@@ -5,9 +5,6 @@
 
 #include <string.h>
 
-static const uint32_t tpm_generated_value = 0xff544347;
-static const uint16_t tpm_st_attest_quote = 0x8018;
-
 const char *tpm2_failure_code(enum tpm2_failure failure) {
     switch (failure) {
     case TPM2_VERIFIED:
@@ -68,59 +65,51 @@ static enum tpm2_failure check_kind(struct check *check) {
         detail_prefix(check->detail, "signature");
         return status == STATUS_UNSUPPORTED ? TPM2_SIGNATURE_UNSUPPORTED : TPM2_MALFORMED;
     }
-    if (check->attest.magic != tpm_generated_value) {
+    if (check->attest.magic != TPM_ATTEST_MAGIC) {
         return fail(check, TPM2_NOT_A_QUOTE, "quote: magic is not TPM_GENERATED_VALUE");
     }
-    if (check->attest.type != tpm_st_attest_quote) {
+    if (check->attest.type != TPM_ATTEST_QUOTE) {
         return fail(check, TPM2_NOT_A_QUOTE, "quote: type is not TPM_ST_ATTEST_QUOTE");
     }
     return TPM2_VERIFIED;
 }
 
 static enum tpm2_failure check_signature(struct check *check) {
-    const struct signature *signature = &check->signature.signature;
     const struct tpm2_expectation *expected = check->expected;
-    if (signature->hash != HASH_SHA256 && signature->hash != HASH_SHA384 &&
-        signature->hash != HASH_SHA512) {
-        return fail(check, TPM2_SIGNATURE_UNSUPPORTED,
-                    "signature: its hash is none of SHA-256, SHA-384, SHA-512");
-    }
-    if ((expected->ak_hash != HASH_NONE && expected->ak_hash != signature->hash) ||
-        (expected->ak_scheme != SIGNATURE_NONE && expected->ak_scheme != signature->scheme)) {
-        return fail(check, TPM2_SIGNATURE_UNSUPPORTED, "signature: not by the AK's own scheme");
-    }
-    switch (signature_verify(expected->ak, signature, check->evidence->quote, check->detail)) {
+    struct tpm_signer ak = {expected->ak, expected->ak_scheme, expected->ak_hash};
+    switch (tpm_signature_check(&check->signature, &ak, check->evidence->quote, check->detail)) {
     case STATUS_OK:
         return TPM2_VERIFIED;
     case STATUS_UNSUPPORTED:
         return TPM2_SIGNATURE_UNSUPPORTED;
     default:
-        return fail(check, TPM2_SIGNATURE_INVALID, "signature: not the AK's over this quote");
+        return TPM2_SIGNATURE_INVALID;
     }
 }
 
 static enum tpm2_failure check_binding(struct check *check) {
     const struct tpm_attest *attest = &check->attest;
+    const struct tpm_quote_info *quote = &attest->quote;
     const struct pcr_selection *wanted = check->expected->selection;
     if (check->expected->nonce.len == 0 ||
         !bytes_equal(check->expected->nonce,
                      bytes_of(attest->extra_data, attest->extra_data_len))) {
         return fail(check, TPM2_NONCE_MISMATCH, "quote: extraData is not the nonce");
     }
-    if (attest->selection.num_banks == 0) {
+    if (quote->selection.num_banks == 0) {
         return fail(check, TPM2_SELECTION_MISMATCH, "quote: it selects no PCR");
     }
-    if (wanted != NULL && !pcr_selection_equal(wanted, &attest->selection)) {
+    if (wanted != NULL && !pcr_selection_equal(wanted, &quote->selection)) {
         char quoted_text[PCR_SELECTION_TEXT], wanted_text[PCR_SELECTION_TEXT];
-        pcr_selection_format(quoted_text, &attest->selection);
+        pcr_selection_format(quoted_text, &quote->selection);
         pcr_selection_format(wanted_text, wanted);
         detail_set(check->detail, "quote: pcrSelect is %s, not %s", quoted_text, wanted_text);
         return TPM2_SELECTION_MISMATCH;
     }
-    if (attest->selection.num_banks == 1 && attest->selection.bank[0].bank == HASH_SHA1) {
+    if (quote->selection.num_banks == 1 && quote->selection.bank[0].bank == HASH_SHA1) {
         return fail(check, TPM2_WEAK_BANK, "quote: it selects the SHA-1 bank only");
     }
-    if (attest->pcr_digest_len != digest_len(check->signature.signature.hash)) {
+    if (quote->pcr_digest_len != digest_len(check->signature.signature.hash)) {
         return fail(check, TPM2_MALFORMED, "quote: pcrDigest is not of the signature's hash");
     }
     return TPM2_VERIFIED;
@@ -130,18 +119,19 @@ static enum tpm2_failure check_binding(struct check *check) {
 
 static void take_quote(struct check *check) {
     const struct tpm_attest *attest = &check->attest;
+    const struct pcr_selection *selection = &attest->quote.selection;
     struct facts *facts = &check->facts;
     facts->tpm_firmware_version = attest->firmware_version;
     facts->tpm_clock = attest->clock;
     facts->tpm_reset_count = attest->reset_count;
     facts->tpm_restart_count = attest->restart_count;
     facts->tpm_safe = attest->safe;
-    facts->selection = attest->selection;
-    facts->num_banks = attest->selection.num_banks;
+    facts->selection = *selection;
+    facts->num_banks = selection->num_banks;
     for (size_t b = 0; b < facts->num_banks; b++) {
-        facts->bank[b].alg = attest->selection.bank[b].bank;
+        facts->bank[b].alg = selection->bank[b].bank;
         for (unsigned i = 0; i < PCR_COUNT; i++) {
-            facts->bank[b].pcr[i].quoted = (attest->selection.bank[b].mask >> i & 1u) != 0;
+            facts->bank[b].pcr[i].quoted = (selection->bank[b].mask >> i & 1u) != 0;
         }
     }
 }
@@ -213,8 +203,9 @@ static bool meets_pcr_digest(const struct check *check) {
         return false;
     }
     digest_compute(check->signature.signature.hash, writer_bytes(&w), digest);
-    return bytes_equal(bytes_of(digest, digest_len(check->signature.signature.hash)),
-                       bytes_of(check->attest.pcr_digest, check->attest.pcr_digest_len));
+    return bytes_equal(
+        bytes_of(digest, digest_len(check->signature.signature.hash)),
+        bytes_of(check->attest.quote.pcr_digest, check->attest.quote.pcr_digest_len));
 }
 
 /* The banks in which PCR 10 is quoted, and nothing says its value. */
