@@ -167,6 +167,27 @@ static bool read_subjects(struct http_exchange *x, const char *where, const stru
     return true;
 }
 
+static const struct field certification_fields[] = {
+    {"certify_info", FIELD_BASE64, true, 1, KEY_CERTIFICATION_PART_MAX,
+     offsetof(struct key_certification, certify_info)},
+    {"signature", FIELD_BASE64, true, 1, KEY_CERTIFICATION_PART_MAX,
+     offsetof(struct key_certification, signature)},
+    {"public", FIELD_BASE64, true, 1, KEY_CERTIFICATION_PART_MAX,
+     offsetof(struct key_certification, key_public)},
+};
+
+static bool read_certification(struct http_exchange *x, const char *where,
+                               const struct field *field, json_t *object,
+                               struct key_certification *out) {
+    char below[64];
+    if (!json_is_object(object)) {
+        return bad_field(x, where, field, "must be an object");
+    }
+    (void)snprintf(below, sizeof below, "%s%s.", where, field->name);
+    return read_object(x, below, object, certification_fields,
+                       sizeof certification_fields / sizeof certification_fields[0], out);
+}
+
 static bool read_string_field(struct http_exchange *x, const char *where, const struct field *field,
                               const json_t *value, void *to) {
     if (!json_is_string(value)) {
@@ -199,6 +220,8 @@ static bool read_field(struct http_exchange *x, const char *where, const struct 
     case FIELD_SUBJECTS:
         return json_is_array(value) ? read_subjects(x, where, field, value, to)
                                     : bad_field(x, where, field, "must be an array");
+    case FIELD_KEY_CERTIFICATION:
+        return read_certification(x, where, field, value, to);
     case FIELD_TEXT:
     case FIELD_BASE64:
     case FIELD_SHA256:

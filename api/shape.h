@@ -5,16 +5,19 @@
 #define GATEHOUSE_API_SHAPE_H
 
 #include "api/http.h"
+#include "server/identity/key_certification.h"
 
 enum { BODY_MAX_DEPTH = 16 };
 
 enum field_type {
-    FIELD_TEXT,    /* const char *; min and max count bytes */
-    FIELD_BASE64,  /* struct bytes; min and max count decoded bytes */
-    FIELD_SHA256,  /* struct bytes of 32, from 64 lower-case hex digits */
-    FIELD_INTEGER, /* int64_t, within min and max */
-    FIELD_BOOLEAN, /* bool */
-    FIELD_SUBJECTS /* struct subject_list: the subjects of a batch of decisions; at most max */
+    FIELD_TEXT,     /* const char *; min and max count bytes */
+    FIELD_BASE64,   /* struct bytes; min and max count decoded bytes */
+    FIELD_SHA256,   /* struct bytes of 32, from 64 lower-case hex digits */
+    FIELD_INTEGER,  /* int64_t, within min and max */
+    FIELD_BOOLEAN,  /* bool */
+    FIELD_SUBJECTS, /* struct subject_list: the subjects of a batch of decisions; at most max */
+    FIELD_KEY_CERTIFICATION /* struct key_certification, from {"certify_info":b64,"signature":b64,
+                               "public":b64}: each 1 to KEY_CERTIFICATION_PART_MAX bytes */
 };
 
 struct field {

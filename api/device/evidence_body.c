@@ -220,9 +220,38 @@ static enum status read_nonce(struct reading *reading, struct bytes *out) {
                : status;
 }
 
+static enum status read_certification(struct reading *reading, struct key_certification *out) {
+    static const char *const names[] = {"certify_info", "signature", "public", NULL};
+    static const char *const paths[] = {"key_certification.certify_info",
+                                        "key_certification.signature", "key_certification.public"};
+    struct bytes *const parts[] = {&out->certify_info, &out->signature, &out->key_public};
+    struct object object = {.path = "key_certification", .names = names};
+    size_t which = 0;
+    enum status status = enter(reading, &object);
+    while (status == STATUS_OK) {
+        status = next_field(reading, &object, &which);
+        if (status == STATUS_OK) {
+            status = read_filled(reading, parts[which], paths[which]);
+        }
+        if (status == STATUS_OK && parts[which]->len > KEY_CERTIFICATION_PART_MAX) {
+            status = refuse(reading, "invalid_field", paths[which], "it is too long");
+        }
+    }
+    if (status != STATUS_END) {
+        return status;
+    }
+    for (size_t i = 0; names[i] != NULL; i++) {
+        if (!has(&object, i)) {
+            return refuse(reading, "missing_field", paths[i], "it is missing");
+        }
+    }
+    return STATUS_OK;
+}
+
 static enum status read_body(struct reading *reading, struct evidence_body *out) {
     enum { NONCE, TPM2, EVENT_LOG, IMA_LOG, CSR };
-    static const char *const names[] = {"nonce", "tpm2", "tcg_event_log", "ima_log", "csr", NULL};
+    static const char *const names[] = {
+        "nonce", "tpm2", "tcg_event_log", "ima_log", "csr", "key_certification", NULL};
     struct object object = {.path = "body", .names = names};
     size_t which = 0;
     if (json_reader_peek(&reading->json) != JSON_IS_OBJECT) {
@@ -247,8 +276,11 @@ static enum status read_body(struct reading *reading, struct evidence_body *out)
         case IMA_LOG:
             status = read_base64(reading, &out->tpm2.ima_log, names[which]);
             break;
-        default:
+        case CSR:
             status = read_base64(reading, &out->csr, names[which]);
+            break;
+        default:
+            status = read_certification(reading, &out->key_certification);
             break;
         }
     }

@@ -2,11 +2,13 @@
  * JSON in, decoded evidence out. Strict: what it does not know, or knows twice, is refused.
  * Thread-safe.
  * {"nonce":b64,"tpm2":{"quote":b64,"signature":b64,"pcrs":{"sha256":{"0":hex,...}}?},
- *  "tcg_event_log":b64?,"ima_log":b64?,"csr":b64?} */
+ *  "tcg_event_log":b64?,"ima_log":b64?,"csr":b64?,
+ *  "key_certification":{"certify_info":b64,"signature":b64,"public":b64}?} */
 #ifndef GATEHOUSE_API_DEVICE_EVIDENCE_BODY_H
 #define GATEHOUSE_API_DEVICE_EVIDENCE_BODY_H
 
 #include "server/evidence/tpm2/tpm2.h"
+#include "server/identity/key_certification.h"
 
 enum { EVIDENCE_BODY_MAX_BYTES = 16 * 1024 * 1024, EVIDENCE_NONCE_MAX = 64 };
 
@@ -14,6 +16,7 @@ struct evidence_body {         /* every view lives in the arena */
     struct bytes nonce;        /* 1..EVIDENCE_NONCE_MAX bytes */
     struct tpm2_evidence tpm2; /* quote and signature not empty; logs empty when absent */
     struct bytes csr;          /* empty: none was sent */
+    struct key_certification key_certification; /* of the CSR's key; all or none of it is given */
 };
 
 /* OK, or MALFORMED, LIMIT (over EVIDENCE_BODY_MAX_BYTES) with *out untouched, *code one of

@@ -50,6 +50,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         touch(body.tpm2.tcg_event_log);
         touch(body.tpm2.ima_log);
         touch(body.csr);
+        struct tpm_public ak = {.key = p256};
+        hold(key_certification_check(&body.key_certification, &ak, body.nonce, &p256, &detail) !=
+             STATUS_OK);
         struct tpm2_expectation expected = {.ak = &p256, .nonce = body.nonce};
         hold(tpm2_verify(&facts, &failure, &arena, &body.tpm2, &expected, &detail) == STATUS_OK);
         hold(failure != TPM2_VERIFIED);

@@ -41,6 +41,15 @@ static void check_subjects(const struct subject_list *list, const struct field *
     }
 }
 
+static void check_certification(const struct key_certification *in, bool required) {
+    const struct bytes parts[] = {in->certify_info, in->signature, in->key_public};
+    for (size_t i = 0; i < 3; i++) {
+        hold(key_certification_given(in) ? parts[i].len > 0 : !required);
+        hold(parts[i].len <= KEY_CERTIFICATION_PART_MAX);
+        touch(parts[i]);
+    }
+}
+
 static void check_field(const struct field *field, const void *at) {
     const char *text = NULL;
     struct bytes bytes = {0};
@@ -72,6 +81,9 @@ static void check_field(const struct field *field, const void *at) {
     }
     case FIELD_SUBJECTS:
         check_subjects(at, field);
+        break;
+    case FIELD_KEY_CERTIFICATION:
+        check_certification(at, field->required);
         break;
     }
 }
@@ -105,6 +117,7 @@ static void read_evidence(struct http_exchange *x) {
     } else if (status == STATUS_OK) {
         hold(body.nonce.len >= 1 && body.nonce.len <= EVIDENCE_NONCE_MAX);
         hold(body.tpm2.quote.len > 0 && body.tpm2.signature.len > 0);
+        check_certification(&body.key_certification, false);
         touch(body.nonce);
         touch(body.csr);
         touch(body.tpm2.quote);

@@ -12,6 +12,9 @@
 #define PCRS(rest)                                                                                 \
     "{" NONCE ",\"tpm2\":{\"quote\":\"cXVvdGU=\",\"signature\":\"c2ln\",\"pcrs\":" rest "}}"
 
+#define CERTIFICATION(info)                                                                        \
+    "{\"certify_info\":\"" info "\",\"signature\":\"c2ln\",\"public\":\"cHVi\"}"
+
 static struct arena arena;
 static struct evidence_body body;
 static struct detail detail;
@@ -77,6 +80,36 @@ START_TEST(body_gives_claimed_values_by_bank) {
     ck_assert(body.tpm2.claimed[0].pcr[23].quoted);
     ck_assert_uint_eq(body.tpm2.claimed[0].pcr[23].value[31], 0xFF);
     ck_assert_uint_eq(body.tpm2.claimed[1].pcr[7].value[19], 0x33);
+}
+END_TEST
+
+START_TEST(body_gives_each_part_of_a_key_certification) {
+    ck_assert_int_eq(parse(BODY(",\"key_certification\":" CERTIFICATION("Y2VydA=="))), STATUS_OK);
+    ck_assert(is(body.key_certification.certify_info, "cert"));
+    ck_assert(is(body.key_certification.signature, "sig"));
+    ck_assert(is(body.key_certification.key_public, "pub"));
+    ck_assert(key_certification_given(&body.key_certification));
+    ck_assert_int_eq(parse(BODY("")), STATUS_OK);
+    ck_assert(!key_certification_given(&body.key_certification));
+}
+END_TEST
+
+/* At most KEY_CERTIFICATION_PART_MAX bytes. */
+START_TEST(body_takes_no_oversized_part_of_a_key_certification) {
+    for (size_t extra = 0; extra < 2; extra++) {
+        size_t groups = (KEY_CERTIFICATION_PART_MAX + 3 * extra) / 3;
+        char text[2048] = {0}, json[4096];
+        memset(text, 'A', 4 * groups);
+        if (extra == 0) {
+            strcat(text, "AA==");
+        }
+        (void)snprintf(json, sizeof json, BODY(",\"key_certification\":" CERTIFICATION("%s")),
+                       text);
+        ck_assert_int_eq(parse(json), extra == 0 ? STATUS_OK : STATUS_MALFORMED);
+    }
+    ck_assert_str_eq(code, "invalid_field");
+    ck_assert_msg(strstr(detail.text, "key_certification.certify_info: it is too long") != NULL,
+                  "%s", detail.text);
 }
 END_TEST
 
@@ -148,6 +181,24 @@ static const struct {
     {BODY(",\"tcg_event_log\":\"bG9\""), "malformed_base64", "tcg_event_log"},
     {BODY(",\"tcg_event_log\":null"), "invalid_field", "tcg_event_log"},
     {BODY(",\"ima_log\":\"####\""), "malformed_base64", "ima_log"},
+    {BODY(",\"key_certification\":null"), "invalid_field", "key_certification"},
+    {BODY(",\"key_certification\":\"c2ln\""), "invalid_field", "key_certification"},
+    {BODY(",\"key_certification\":{}"), "missing_field", "key_certification.certify_info"},
+    {BODY(",\"key_certification\":{\"certify_info\":\"cXVvdGU=\",\"public\":\"cHVi\"}"),
+     "missing_field", "key_certification.signature"},
+    {BODY(",\"key_certification\":{\"certify_info\":\"cXVvdGU=\",\"signature\":\"c2ln\"}"),
+     "missing_field", "key_certification.public"},
+    {BODY(",\"key_certification\":" CERTIFICATION("")), "invalid_field",
+     "key_certification.certify_info"},
+    {BODY(",\"key_certification\":" CERTIFICATION("Y2VydA")), "malformed_base64",
+     "key_certification.certify_info"},
+    {BODY(",\"key_certification\":{\"certify_info\":\"Y2VydA==\",\"signature\":7}"),
+     "invalid_field", "key_certification.signature"},
+    {BODY(",\"key_certification\":{\"ak\":\"\"}"), "unknown_field", "key_certification"},
+    {BODY(",\"key_certification\":{\"public\":\"cHVi\",\"public\":\"cHVi\"}"), "malformed_json",
+     "body"},
+    {BODY(",\"key_certification\":" CERTIFICATION("Y2VydA==") ",\"key_certification\":{}"),
+     "malformed_json", "body"},
     {BODY(",\"ima_log\":{}"), "invalid_field", "ima_log"},
     {BODY(",\"csr\":\"Y3N\\u00e9\""), "malformed_base64", "csr"},
     {BODY(",\"csr\":false"), "invalid_field", "csr"},
@@ -233,6 +284,8 @@ int main(void) {
     tcase_add_test(tests, body_gives_each_field);
     tcase_add_test(tests, body_needs_only_nonce_quote_and_signature);
     tcase_add_test(tests, body_gives_claimed_values_by_bank);
+    tcase_add_test(tests, body_gives_each_part_of_a_key_certification);
+    tcase_add_test(tests, body_takes_no_oversized_part_of_a_key_certification);
     tcase_add_loop_test(tests, body_may_be_spelt_in_any_way_that_json_allows, 0, 3);
     tcase_add_loop_test(tests, body_with_anything_wrong_is_refused_by_code_and_field, 0,
                         (int)(sizeof wrong / sizeof *wrong));

@@ -209,6 +209,62 @@ START_TEST(attest_gives_each_field) {
 }
 END_TEST
 
+static enum status parse_certification(struct tpm_attest *out, size_t name_len,
+                                       size_t qualified_len) {
+    uint8_t name[TPM_NAME_MAX + 2], qualified[TPM_NAME_MAX + 2];
+    memset(name, 0x4E, sizeof name);
+    memset(qualified, 0x51, sizeof qualified);
+    struct writer w = writer_of(quote_bytes, sizeof quote_bytes);
+    start_quote();
+    quote.type = TPM_ATTEST_CERTIFY;
+    quote.num_banks = 0;
+    quote.digest_len = 0;
+    quote_write(&w, &quote);
+    w.len -= 6; /* the count of banks and the digest's length */
+    write_u16be(&w, (uint16_t)name_len);
+    write_bytes(&w, bytes_of(name, name_len));
+    write_u16be(&w, (uint16_t)qualified_len);
+    write_bytes(&w, bytes_of(qualified, qualified_len));
+    uint8_t *copy = exact_copy(writer_bytes(&w));
+    enum status status = tpm_attest_parse(out, bytes_of(copy, w.len), NULL);
+    free(copy);
+    return status;
+}
+
+START_TEST(attest_gives_the_names_of_a_certification) {
+    struct tpm_attest attest;
+    ck_assert_int_eq(parse_certification(&attest, 34, 50), STATUS_OK);
+    ck_assert_uint_eq(attest.type, TPM_ATTEST_CERTIFY);
+    ck_assert_uint_eq(attest.clock, 81234);
+    ck_assert_mem_eq(attest.extra_data, "nonce", 5);
+    ck_assert_uint_eq(attest.certify.name_len, 34);
+    ck_assert(bytes_all(bytes_of(attest.certify.name, 34), 0x4E));
+    ck_assert_uint_eq(attest.certify.qualified_name_len, 50);
+    ck_assert(bytes_all(bytes_of(attest.certify.qualified_name, 50), 0x51));
+    ck_assert_uint_eq(attest.quote.selection.num_banks, 0);
+    ck_assert_uint_eq(attest.quote.pcr_digest_len, 0);
+}
+END_TEST
+
+START_TEST(attest_of_a_quote_certifies_nothing) {
+    struct tpm_attest attest;
+    start_quote();
+    ck_assert_int_eq(parse_quote(&attest), STATUS_OK);
+    ck_assert_uint_eq(attest.certify.name_len, 0);
+    ck_assert_uint_eq(attest.certify.qualified_name_len, 0);
+}
+END_TEST
+
+START_TEST(attest_refuses_names_longer_than_any_hash) {
+    struct tpm_attest attest = {.clock = 99}, before = attest;
+    ck_assert_int_eq(parse_certification(&attest, TPM_NAME_MAX, TPM_NAME_MAX), STATUS_OK);
+    attest = before;
+    ck_assert_int_ne(parse_certification(&attest, TPM_NAME_MAX + 1, 34), STATUS_OK);
+    ck_assert_int_ne(parse_certification(&attest, 34, TPM_NAME_MAX + 1), STATUS_OK);
+    ck_assert_mem_eq(&attest, &before, sizeof attest);
+}
+END_TEST
+
 START_TEST(attest_leaves_out_banks_without_a_pcr) {
     struct tpm_attest attest;
     start_quote();
@@ -344,6 +400,9 @@ int main(void) {
     tcase_add_loop_test(tests, public_area_refuses_keys_of_other_kinds, 0, 13);
     tcase_add_loop_test(tests, public_area_refuses_a_point_off_its_curve, 0, 2);
     tcase_add_test(tests, attest_gives_each_field);
+    tcase_add_test(tests, attest_gives_the_names_of_a_certification);
+    tcase_add_test(tests, attest_of_a_quote_certifies_nothing);
+    tcase_add_test(tests, attest_refuses_names_longer_than_any_hash);
     tcase_add_test(tests, attest_leaves_out_banks_without_a_pcr);
     tcase_add_loop_test(tests, attest_refuses_what_is_not_canonical, 0, 7);
     tcase_add_test(tests, signature_is_the_whole_input);
