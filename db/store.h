@@ -214,9 +214,10 @@ struct device_row {
     int64_t identity_not_after;
     enum identity_kind identity_kind;
     enum key_protection key_protection; /* of the identity certificate's key */
-    uint8_t idevid_sha256[32]; /* the factory certificate bound to the device; zeros: none */
-    char idevid_serial[65];    /* its subject's serialNumber; "" without one */
-    bool has_clock;            /* the rest of this group is set by the first verified quote */
+    uint8_t idevid_sha256[32];   /* the factory certificate bound to the device; zeros: none */
+    char idevid_serial[65];      /* its subject's serialNumber; "" without one */
+    char registration[STORE_ID]; /* id of the request that announced the device; "": none did */
+    bool has_clock;              /* the rest of this group is set by the first verified quote */
     int64_t tpm_clock, tpm_reset_count, tpm_restart_count;
     int verdict, tier;           /* enum verdict, enum tier of the latest appraisal; 0: none */
     char appraisal_id[STORE_ID]; /* "" when none */
@@ -242,12 +243,13 @@ MUST_USE enum status store_device_list(struct store_reader *, struct arena *,
 MUST_USE enum status
 store_device_insert(struct store_writer *,
                     const struct device_row *row); /* CONFLICT: id, EK, AK, identity certificate or
-                                                      IDevID are known, or no such model */
-MUST_USE enum status
-store_device_update(struct store_writer *,
-                    const struct device_row *row); /* everything but id; CONFLICT as above */
+                                                      IDevID are known, the AK was given up by
+                                                      somebody, or no such model */
+MUST_USE enum status store_device_update(
+    struct store_writer *,
+    const struct device_row *row); /* everything but id and enrolled; CONFLICT as above */
 /* A device enrols (from REGISTERED or PENDING_APPROVAL), or does so again: as an update, which also
- * remembers its AK before, if that was another, as one that nobody may ever use again, and forgets
+ * sets `enrolled`, remembers its AK before, if that was another, as one that nobody may ever use again, and forgets
  * verdict, appraisal and clock. CONFLICT: another device has or had this AK, or the device itself
  * had it before. */
 MUST_USE enum status store_device_enrol(struct store_writer *, const struct device_row *row);

@@ -75,7 +75,7 @@ enum status check_version(struct change *c, int64_t wanted, int64_t version) {
 }
 
 bool device_state_from_name(enum device_state *out, const char *name) {
-    for (enum device_state s = DEVICE_ENROLLED; s <= DEVICE_RETIRED; s++) {
+    for (enum device_state s = DEVICE_ENROLLED; s <= DEVICE_REGISTERED; s++) {
         if (strcmp(device_state_name(s), name) == 0) {
             *out = s;
             return true;

@@ -142,6 +142,7 @@ static enum status fill_row(struct enrollment *e, const struct enrollment_body *
     row->ek_public = body->ek_public;
     row->ak_public = body->ak_public;
     row->csr_spki = bytes_of(e->csr.spki, e->csr.spki_len);
+    row->state = ENROLLMENT_BEGUN;
     row->created = change_now(c);
     row->expires = row->created + c->r->api->options.config->enrolment_expiry_s;
     return device_id_from_key(row->device_id, &e->ek.key);

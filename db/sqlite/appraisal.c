@@ -12,6 +12,7 @@ static enum status read_appraisal(struct query *q, struct arena *arena, void *ou
     row->created_ms = column_int(q);
     row->findings = column_bytes(q, arena);
     row->facts = column_bytes(q, arena);
+    row->key_protection = (enum key_protection)column_int(q);
     return q->status;
 }
 
@@ -62,6 +63,7 @@ enum status store_appraisal_insert(struct store_writer *writer, const struct app
     bind_int(&q, row->created_ms);
     bind_blob(&q, row->findings);
     bind_blob(&q, row->facts);
+    bind_int(&q, row->key_protection);
     enum status status = query_run(&q);
     if (status != STATUS_OK) {
         return status;

@@ -11,6 +11,7 @@ static enum status read_credential(struct query *q, struct arena *arena, void *o
     row->not_after = column_int(q);
     row->revoked = column_int(q);
     column_text(q, row->reason, sizeof row->reason);
+    row->key_protection = (enum key_protection)column_int(q);
     return q->status;
 }
 
@@ -57,6 +58,7 @@ enum status store_credential_insert(struct store_writer *writer, const struct cr
     bind_int(&q, row->not_after);
     bind_int(&q, row->revoked);
     bind_text(&q, row->reason);
+    bind_int(&q, row->key_protection);
     return query_run(&q);
 }
 
@@ -83,6 +85,19 @@ enum status store_credential_revoke_device(struct store_writer *writer, const ch
     bind_text(&q, reason);
     enum status status = query_run(&q);
     if (status == STATUS_OK && num != NULL) {
+        *num = (size_t)query_changes(&q);
+    }
+    return status;
+}
+
+enum status store_credential_revoke_model(struct store_writer *writer, const char *model,
+                                          int64_t now, const char *reason, size_t *num) {
+    QUERY q = query_of(of_writer(writer), SQL_CREDENTIAL_REVOKE_MODEL);
+    bind_text(&q, model);
+    bind_int(&q, now);
+    bind_text(&q, reason);
+    enum status status = query_run(&q);
+    if (status == STATUS_OK) {
         *num = (size_t)query_changes(&q);
     }
     return status;

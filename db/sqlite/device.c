@@ -21,6 +21,11 @@ enum status read_device_head(struct query *q, struct arena *arena, void *out) {
     column_sha256(q, row->identity_sha256);
     column_text(q, row->identity_serial, sizeof row->identity_serial);
     row->identity_not_after = column_int(q);
+    row->identity_kind = (enum identity_kind)column_int(q);
+    row->key_protection = (enum key_protection)column_int(q);
+    column_sha256(q, row->idevid_sha256);
+    column_text(q, row->idevid_serial, sizeof row->idevid_serial);
+    column_id(q, row->registration);
     column_text(q, row->note, sizeof row->note);
     return q->status;
 }
@@ -85,26 +90,7 @@ enum status store_device_list(struct store_reader *reader, struct arena *arena,
     return status;
 }
 
-/* Is `key` that of a device other than `id`? CONFLICT; an empty key is no key. */
-static enum status key_known(struct store_writer *writer, enum statement statement,
-                             struct bytes key, const char *id) {
-    if (key.len == 0) {
-        return STATUS_OK;
-    }
-    QUERY q = query_of(of_writer(writer), statement);
-    bind_blob(&q, key);
-    bind_id(&q, id);
-    enum status status = query_step(&q);
-    return status == STATUS_OK ? STATUS_CONFLICT : status == STATUS_END ? STATUS_OK : status;
-}
-
-static enum status keys_known(struct store_writer *writer, const struct device_row *row) {
-    enum status status = key_known(writer, SQL_DEVICE_EK_KNOWN, row->ek_public, row->id);
-    return status == STATUS_OK ? key_known(writer, SQL_DEVICE_AK_KNOWN, row->ak_public, row->id)
-                               : status;
-}
-
-static void bind_clock(struct query *q, const struct device_row *row) {
+void bind_clock(struct query *q, const struct device_row *row) {
     if (row->has_clock) {
         bind_int(q, row->tpm_reset_count);
         bind_int(q, row->tpm_restart_count);
@@ -114,60 +100,6 @@ static void bind_clock(struct query *q, const struct device_row *row) {
         bind_null(q);
         bind_null(q);
     }
-}
-
-static void bind_device(struct query *q, const struct device_row *row) {
-    bind_id(q, row->id);
-    bind_text(q, row->model);
-    bind_int(q, row->state);
-    bind_int(q, row->verdict);
-    bind_int(q, row->tier);
-    bind_id_or_null(q, row->appraisal_id);
-    bind_clock(q, row);
-    bind_int(q, row->enrolled);
-    bind_int(q, row->last_seen);
-    bind_int(q, row->updated);
-    bind_sha256_or_null(q, row->identity_sha256);
-    bind_text(q, row->identity_serial);
-    bind_int(q, row->identity_not_after);
-    bind_text(q, row->note);
-}
-
-enum status store_device_insert(struct store_writer *writer, const struct device_row *row) {
-    enum status status = keys_known(writer, row);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    QUERY device = query_of(of_writer(writer), SQL_DEVICE_INSERT);
-    bind_device(&device, row);
-    status = query_run(&device);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    QUERY key = query_of(of_writer(writer), SQL_DEVICE_KEY_INSERT);
-    bind_blob(&key, row->ek_public);
-    bind_blob(&key, row->ak_public);
-    bind_blob(&key, row->ek_certificate);
-    return query_run(&key);
-}
-
-enum status store_device_update(struct store_writer *writer, const struct device_row *row) {
-    enum status status = keys_known(writer, row);
-    if (status != STATUS_OK) {
-        return status == STATUS_MALFORMED ? STATUS_NOT_FOUND : status;
-    }
-    QUERY device = query_of(of_writer(writer), SQL_DEVICE_UPDATE);
-    bind_device(&device, row);
-    status = query_run_one(&device);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    QUERY key = query_of(of_writer(writer), SQL_DEVICE_KEY_UPDATE);
-    bind_id(&key, row->id);
-    bind_blob(&key, row->ek_public);
-    bind_blob(&key, row->ak_public);
-    bind_blob(&key, row->ek_certificate);
-    return query_run(&key);
 }
 
 /* As the TPM counts: a reset starts the restarts anew, a restart may set the clock back. */

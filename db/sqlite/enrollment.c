@@ -13,11 +13,15 @@ enum status store_enrollment_get(struct store_reader *reader, struct arena *aren
     column_id(&q, row.device_id);
     column_text(&q, row.model, sizeof row.model);
     column_text(&q, row.address, sizeof row.address);
+    row.state = (enum enrollment_state)column_int(&q);
+    row.key_protection = (enum key_protection)column_int(&q);
+    column_sha256(&q, row.nonce);
     column_sha256(&q, row.secret_sha256);
     row.ek_public = column_bytes(&q, arena);
     row.ak_public = column_bytes(&q, arena);
     row.ek_certificate = column_bytes(&q, arena);
     row.csr_spki = column_bytes(&q, arena);
+    row.certificate = column_bytes(&q, arena);
     row.created = column_int(&q);
     row.expires = column_int(&q);
     if (q.status == STATUS_OK) {
@@ -64,18 +68,38 @@ enum status store_enrollment_insert(struct store_writer *writer, const struct en
     bind_id(&q, row->device_id);
     bind_text(&q, row->model);
     bind_text(&q, row->address);
+    bind_int(&q, row->state);
+    bind_int(&q, row->key_protection);
+    bind_sha256(&q, row->nonce);
     bind_sha256(&q, row->secret_sha256);
     bind_blob(&q, row->ek_public);
     bind_blob(&q, row->ak_public);
     bind_blob(&q, row->ek_certificate);
     bind_blob(&q, row->csr_spki);
+    bind_blob(&q, row->certificate);
     bind_int(&q, row->created);
     bind_int(&q, row->expires);
     return query_run(&q);
+}
+
+enum status store_enrollment_update(struct store_writer *writer, const struct enrollment_row *row) {
+    QUERY q = query_of(of_writer(writer), SQL_ENROLLMENT_UPDATE);
+    bind_id(&q, row->id);
+    bind_int(&q, row->state);
+    bind_int(&q, row->key_protection);
+    bind_blob(&q, row->certificate);
+    bind_int(&q, row->expires);
+    return query_run_one(&q);
 }
 
 enum status store_enrollment_delete(struct store_writer *writer, const char *id) {
     QUERY q = query_of(of_writer(writer), SQL_ENROLLMENT_DELETE);
     bind_id(&q, id);
     return query_run_one(&q);
+}
+
+enum status store_enrollment_delete_device(struct store_writer *writer, const char *device_id) {
+    QUERY q = query_of(of_writer(writer), SQL_ENROLLMENT_DELETE_DEVICE);
+    bind_id(&q, device_id);
+    return query_run(&q);
 }

@@ -120,6 +120,28 @@ static enum status record(sqlite3 *db, const struct migration *migration, int64_
     return status;
 }
 
+/* With foreign keys off a migration can make a table anew that others refer to; what it leaves must
+ * hold together all the same. */
+static enum status check_references(sqlite3 *db, const char *name, struct detail *detail) {
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(db, "PRAGMA foreign_key_check", -1, &stmt, NULL);
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_step(stmt);
+    }
+    enum status status = STATUS_OK;
+    if (rc == SQLITE_ROW) {
+        const char *table = (const char *)sqlite3_column_text(stmt, 0);
+        const char *parent = (const char *)sqlite3_column_text(stmt, 2);
+        status = status_fail(detail, STATUS_STORAGE,
+                             "migration %s: a row of %s refers to one of %s that is not there",
+                             name, table == NULL ? "?" : table, parent == NULL ? "?" : parent);
+    } else if (rc != SQLITE_DONE) {
+        status = fail_sqlite(db, rc, detail, name);
+    }
+    (void)sqlite3_finalize(stmt);
+    return status;
+}
+
 /* Within a transaction: the history is looked at again, for another process may have been first. */
 static enum status apply_next(sqlite3 *db, const struct migration *all, size_t num, int64_t now,
                               bool *more, struct detail *detail) {
@@ -134,13 +156,16 @@ static enum status apply_next(sqlite3 *db, const struct migration *all, size_t n
     }
     status = execute(db, all[applied].sql, detail, all[applied].name);
     if (status == STATUS_OK) {
+        status = check_references(db, all[applied].name, detail);
+    }
+    if (status == STATUS_OK) {
         status = record(db, &all[applied], now, detail);
     }
     return status;
 }
 
-enum status migrate(sqlite3 *db, const struct migration *all, size_t num, int64_t now,
-                    struct detail *detail) {
+static enum status apply_all(sqlite3 *db, const struct migration *all, size_t num, int64_t now,
+                             struct detail *detail) {
     bool more = true;
     while (more) {
         enum status status = execute(db, "BEGIN IMMEDIATE", detail, "cannot lock the store");
@@ -157,4 +182,17 @@ enum status migrate(sqlite3 *db, const struct migration *all, size_t num, int64_
         }
     }
     return STATUS_OK;
+}
+
+enum status migrate(sqlite3 *db, const struct migration *all, size_t num, int64_t now,
+                    struct detail *detail) {
+    /* SQLite heeds this outside of a transaction only. */
+    enum status status =
+        execute(db, "PRAGMA foreign_keys = 0", detail, "cannot prepare the migration");
+    if (status == STATUS_OK) {
+        status = apply_all(db, all, num, now, detail);
+    }
+    enum status restored = execute(db, "PRAGMA foreign_keys = 1",
+                                   status == STATUS_OK ? detail : NULL, "cannot end the migration");
+    return status == STATUS_OK ? restored : status;
 }

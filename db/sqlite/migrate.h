@@ -14,7 +14,8 @@ struct migration {
 extern const struct migration migrations[];
 extern const size_t num_migrations;
 
-/* Brings the file behind `db` to the newest schema. CONFLICT when it is no store of ours, when it
+/* Brings the file behind `db` to the newest schema, with foreign keys off meanwhile, and enforced
+ * from then on; what refers to nothing at the end of a migration fails it. CONFLICT when it is no store of ours, when it
  * has a migration that is not in `all`, or one whose text was another; STORAGE. On failure the file
  * is as after the last migration that succeeded. */
 MUST_USE enum status migrate(sqlite3 *db, const struct migration *all, size_t num, int64_t now,

@@ -8,6 +8,7 @@ static enum status read_model(struct query *q, struct arena *arena, void *out) {
     column_text(q, row->pcr_selection, sizeof row->pcr_selection);
     row->credential_lifetime_s = column_int(q);
     column_text(q, row->enrolment, sizeof row->enrolment);
+    row->key_protection = (enum key_protection)column_int(q);
     row->created = column_int(q);
     row->updated = column_int(q);
     row->version = column_int(q);
@@ -48,6 +49,7 @@ enum status store_model_insert(struct store_writer *writer, const struct model_r
     bind_text(&q, row->pcr_selection);
     bind_int(&q, row->credential_lifetime_s);
     bind_text(&q, row->enrolment);
+    bind_int(&q, row->key_protection);
     bind_int(&q, row->created);
     bind_int(&q, row->updated);
     return query_run(&q);
@@ -66,6 +68,7 @@ enum status store_model_update(struct store_writer *writer, const struct model_r
     bind_text(&q, row->pcr_selection);
     bind_int(&q, row->credential_lifetime_s);
     bind_text(&q, row->enrolment);
+    bind_int(&q, row->key_protection);
     bind_int(&q, row->updated);
     status = query_run_one(&q);
     return status == STATUS_NOT_FOUND ? STATUS_CONFLICT : status;

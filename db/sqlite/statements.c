@@ -2,26 +2,33 @@
 
 /* Columns in the order in which the readers of rows take them. */
 #define MODEL_COLUMNS                                                                              \
-    "name, description, pcr_selection, credential_lifetime_s, enrolment, created, updated, "       \
-    "version"
+    "name, description, pcr_selection, credential_lifetime_s, enrolment, key_protection, "         \
+    "created, updated, version"
+#define ANCHOR_COLUMNS "model, purpose, sha256, subject, not_after, added, added_by, der"
 #define BASELINE_COLUMNS                                                                           \
     "id, model, label, state, document_sha256, created_by, activated_by, created, updated, "       \
     "activated, retired, version"
+#define ENROLLMENT_COLUMNS                                                                         \
+    "id, device_id, model, address, state, key_protection, nonce, secret_sha256, ek_public, "      \
+    "ak_public, ek_certificate, csr_spki, certificate, created, expires"
 #define DEVICE_COLUMNS                                                                             \
     "id, model, state, verdict, tier, appraisal_id, tpm_reset_count, tpm_restart_count, "          \
     "tpm_clock, enrolled, last_seen, updated, identity_sha256, identity_serial, "                  \
-    "identity_not_after, note"
+    "identity_not_after, identity_kind, key_protection, idevid_sha256, idevid_serial, "            \
+    "registration, note"
 #define DEVICE_WITH_KEYS                                                                           \
     DEVICE_COLUMNS ", ek_public, ak_public, ek_certificate "                                       \
-                   "FROM device JOIN device_key ON device_key.device = device.num "
+                   "FROM device LEFT JOIN device_key ON device_key.device = device.num "
 #define DEVICE_FILTER                                                                              \
     " AND (?2 = '' OR model = ?2) AND (?3 = 0 OR state = ?3)"                                      \
     " AND (?4 < 0 OR verdict = ?4) AND (?5 < 0 OR tier = ?5) ORDER BY id LIMIT ?6"
 #define NOT_THIS_DEVICE " AND device <> coalesce((SELECT num FROM device WHERE id = ?2), 0) LIMIT 1"
 #define APPRAISAL_COLUMNS                                                                          \
-    "id, device_id, model, baseline_id, verdict, tier, failure, created_ms, findings, facts"
+    "id, device_id, model, baseline_id, verdict, tier, failure, created_ms, findings, facts, "     \
+    "key_protection"
 #define CREDENTIAL_COLUMNS                                                                         \
-    "serial, device_id, appraisal_id, sha256, not_before, not_after, revoked, reason"
+    "serial, device_id, appraisal_id, sha256, not_before, not_after, revoked, reason, "            \
+    "key_protection"
 #define CREDENTIAL_FILTER                                                                          \
     " AND (?3 = 0 OR (not_after > ?3 AND revoked = 0)) ORDER BY serial LIMIT ?4"
 #define REGISTERED_COLUMNS "certificate_sha256, disabled, created, updated"
@@ -37,14 +44,21 @@ const char *const statements[NUM_STATEMENTS] = {
 
     [SQL_MODEL_GET] = "SELECT " MODEL_COLUMNS " FROM model WHERE name = ?",
     [SQL_MODEL_LIST] = "SELECT " MODEL_COLUMNS " FROM model WHERE name > ? ORDER BY name LIMIT ?",
-    [SQL_MODEL_INSERT] = "INSERT INTO model (" MODEL_COLUMNS ") VALUES (?,?,?,?,?,?,?,1)",
+    [SQL_MODEL_INSERT] = "INSERT INTO model (" MODEL_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,1)",
     [SQL_MODEL_UPDATE] =
         "UPDATE model SET description = ?3, pcr_selection = ?4, credential_lifetime_s = ?5, "
-        "enrolment = ?6, updated = ?7, version = version + 1 WHERE name = ?1 AND version = ?2",
+        "enrolment = ?6, key_protection = ?7, updated = ?8, version = version + 1"
+        " WHERE name = ?1 AND version = ?2",
     [SQL_MODEL_IN_USE] = "SELECT 1 WHERE EXISTS (SELECT 1 FROM device WHERE model = ?1)"
                          " OR EXISTS (SELECT 1 FROM baseline WHERE model = ?1 AND state <> 1)",
     [SQL_MODEL_DELETE_DRAFTS] = "DELETE FROM baseline WHERE model = ? AND state = 1",
     [SQL_MODEL_DELETE] = "DELETE FROM model WHERE name = ?",
+
+    [SQL_ANCHOR_LIST] = "SELECT " ANCHOR_COLUMNS " FROM anchor"
+                        " WHERE model = ? AND purpose = ? AND sha256 > ? ORDER BY sha256 LIMIT ?",
+    [SQL_ANCHOR_ALL] = "SELECT " ANCHOR_COLUMNS " FROM anchor ORDER BY model, purpose, sha256",
+    [SQL_ANCHOR_INSERT] = "INSERT INTO anchor (" ANCHOR_COLUMNS ") VALUES (?,?,?,?,?,?,?,?)",
+    [SQL_ANCHOR_DELETE] = "DELETE FROM anchor WHERE model = ? AND purpose = ? AND sha256 = ?",
 
     [SQL_BASELINE_GET] = "SELECT " BASELINE_COLUMNS ", document FROM baseline WHERE id = ?",
     [SQL_BASELINE_LIST] = "SELECT " BASELINE_COLUMNS ", document FROM baseline"
@@ -60,16 +74,17 @@ const char *const statements[NUM_STATEMENTS] = {
     [SQL_BASELINE_STATE] = "SELECT state FROM baseline WHERE id = ?",
     [SQL_BASELINE_DELETE] = "DELETE FROM baseline WHERE id = ? AND state = 1",
 
-    [SQL_ENROLLMENT_GET] =
-        "SELECT id, device_id, model, address, secret_sha256, ek_public, ak_public,"
-        " ek_certificate, csr_spki, created, expires FROM enrollment WHERE id = ?",
+    [SQL_ENROLLMENT_GET] = "SELECT " ENROLLMENT_COLUMNS " FROM enrollment WHERE id = ?",
     [SQL_ENROLLMENT_EXPIRE] = "DELETE FROM enrollment WHERE expires <= ?",
-    [SQL_ENROLLMENT_COUNT] = "SELECT count(*) FROM enrollment",
-    [SQL_ENROLLMENT_COUNT_ADDRESS] = "SELECT count(*) FROM enrollment WHERE address = ?",
+    [SQL_ENROLLMENT_COUNT] = "SELECT count(*) FROM enrollment WHERE state = 1",
+    [SQL_ENROLLMENT_COUNT_ADDRESS] =
+        "SELECT count(*) FROM enrollment WHERE address = ? AND state = 1",
     [SQL_ENROLLMENT_INSERT] =
-        "INSERT INTO enrollment (id, device_id, model, address, secret_sha256, ek_public,"
-        " ak_public, ek_certificate, csr_spki, created, expires) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+        "INSERT INTO enrollment (" ENROLLMENT_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [SQL_ENROLLMENT_UPDATE] = "UPDATE enrollment SET state = ?2, key_protection = ?3,"
+                              " certificate = ?4, expires = ?5 WHERE id = ?1",
     [SQL_ENROLLMENT_DELETE] = "DELETE FROM enrollment WHERE id = ?",
+    [SQL_ENROLLMENT_DELETE_DEVICE] = "DELETE FROM enrollment WHERE device_id = ?",
 
     [SQL_DEVICE_GET] = "SELECT " DEVICE_WITH_KEYS "WHERE id = ?",
     [SQL_DEVICE_BY_IDENTITY] = "SELECT " DEVICE_WITH_KEYS "WHERE identity_sha256 = ?",
@@ -87,20 +102,34 @@ const char *const statements[NUM_STATEMENTS] = {
     [SQL_DEVICE_AK_KNOWN] =
         "SELECT 1 FROM device_key WHERE substr(ak_public, -16) = substr(?1, -16)"
         " AND ak_public = ?1" NOT_THIS_DEVICE,
-    [SQL_DEVICE_INSERT] =
-        "INSERT INTO device (" DEVICE_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-    [SQL_DEVICE_KEY_INSERT] =
-        "INSERT INTO device_key (ek_public, ak_public, ek_certificate, device)"
-        " VALUES (?,?,?,last_insert_rowid())",
+    [SQL_DEVICE_AK_OTHER] =
+        "SELECT 1 FROM device_key WHERE device = (SELECT num FROM device WHERE id = ?1)"
+        " AND ak_public <> ?2 AND length(ak_public) > 0",
+    [SQL_AK_OWNER] = "SELECT id FROM device JOIN device_key ON device_key.device = device.num"
+                     " WHERE substr(ak_public, -16) = substr(?1, -16) AND ak_public = ?1",
+    [SQL_AK_FORMER_OWNER] = "SELECT id FROM device JOIN former_ak ON former_ak.device = device.num"
+                            " WHERE substr(ak_public, -16) = substr(?1, -16) AND ak_public = ?1",
+    [SQL_AK_RETIRE] = "INSERT INTO former_ak (device, ak_public)"
+                      " SELECT device, ak_public FROM device_key"
+                      " WHERE device = (SELECT num FROM device WHERE id = ?)",
+    [SQL_DEVICE_INSERT] = "INSERT INTO device (" DEVICE_COLUMNS
+                          ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [SQL_DEVICE_UPDATE] =
         "UPDATE device SET model = ?2, state = ?3, verdict = ?4, tier = ?5, appraisal_id = ?6,"
         " tpm_reset_count = ?7, tpm_restart_count = ?8, tpm_clock = ?9, last_seen = ?11,"
         " updated = ?12, identity_sha256 = ?13, identity_serial = ?14, identity_not_after = ?15,"
-        " note = ?16 WHERE id = ?1",
-    [SQL_DEVICE_KEY_UPDATE] =
-        "UPDATE device_key SET ek_public = ?2, ak_public = ?3, ek_certificate = ?4"
-        " WHERE device = (SELECT num FROM device WHERE id = ?1)"
-        " AND (ek_public <> ?2 OR ak_public <> ?3 OR ek_certificate <> ?4)",
+        " identity_kind = ?16, key_protection = ?17, idevid_sha256 = ?18, idevid_serial = ?19,"
+        " registration = ?20, note = ?21 WHERE id = ?1",
+    [SQL_DEVICE_ENROLLED_SET] = "UPDATE device SET enrolled = ?2 WHERE id = ?1",
+    [SQL_DEVICE_STATE_GET] = "SELECT state FROM device WHERE id = ?",
+    [SQL_DEVICE_DELETE] = "DELETE FROM device WHERE id = ?",
+    [SQL_DEVICE_KEY_PUT] =
+        "INSERT INTO device_key (device, ek_public, ak_public, ek_certificate)"
+        " VALUES ((SELECT num FROM device WHERE id = ?1), ?2, ?3, ?4)"
+        " ON CONFLICT DO UPDATE SET ek_public = ?2, ak_public = ?3, ek_certificate = ?4"
+        " WHERE ek_public <> ?2 OR ak_public <> ?3 OR ek_certificate <> ?4",
+    [SQL_DEVICE_KEY_DELETE] =
+        "DELETE FROM device_key WHERE device = (SELECT num FROM device WHERE id = ?)",
     [SQL_DEVICE_STANDING_GET] = "SELECT verdict, tier, tpm_reset_count, tpm_restart_count,"
                                 " tpm_clock FROM device WHERE id = ?",
     [SQL_DEVICE_STANDING_SET] =
@@ -108,7 +137,7 @@ const char *const statements[NUM_STATEMENTS] = {
         " tpm_restart_count = ?5, tpm_clock = ?6 WHERE id = ?1",
     [SQL_DEVICE_VERDICT_SET] = "UPDATE device SET verdict = ?2, tier = ?3 WHERE id = ?1",
     [SQL_DEVICE_TOUCH] = "UPDATE device SET last_seen = ?2 WHERE id = ?1",
-    [SQL_DEVICE_WALK] = "SELECT " DEVICE_COLUMNS " FROM device ORDER BY num",
+    [SQL_DEVICE_WALK] = "SELECT " DEVICE_COLUMNS " FROM device WHERE state <> 5 ORDER BY num",
     [SQL_DEVICE_COUNTS] =
         "SELECT model, state, verdict, tier, num,"
         " (SELECT min(last_seen) FROM device AS d WHERE d.model = c.model AND d.state = c.state"
@@ -121,7 +150,7 @@ const char *const statements[NUM_STATEMENTS] = {
     [SQL_APPRAISAL_LIST_AFTER] = "SELECT " APPRAISAL_COLUMNS " FROM appraisal WHERE device_id = ?"
                                  " AND id < ? ORDER BY id DESC LIMIT ?",
     [SQL_APPRAISAL_INSERT] =
-        "INSERT INTO appraisal (" APPRAISAL_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?)",
+        "INSERT INTO appraisal (" APPRAISAL_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?)",
     [SQL_APPRAISAL_PRUNE] =
         "DELETE FROM appraisal WHERE num IN (SELECT num FROM appraisal WHERE device_id = ?1"
         " AND id <> ?2 ORDER BY id DESC LIMIT -1 OFFSET ?3)",
@@ -133,11 +162,14 @@ const char *const statements[NUM_STATEMENTS] = {
         "SELECT " CREDENTIAL_COLUMNS
         " FROM credential WHERE device_id = ?2 AND serial > ?1" CREDENTIAL_FILTER,
     [SQL_CREDENTIAL_INSERT] =
-        "INSERT INTO credential (" CREDENTIAL_COLUMNS ") VALUES (?,?,?,?,?,?,?,?)",
+        "INSERT INTO credential (" CREDENTIAL_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?)",
     [SQL_CREDENTIAL_REVOKE] =
         "UPDATE credential SET revoked = ?2, reason = ?3 WHERE serial = ?1 AND revoked = 0",
     [SQL_CREDENTIAL_REVOKE_DEVICE] = "UPDATE credential SET revoked = ?2, reason = ?3"
                                      " WHERE device_id = ?1 AND revoked = 0 AND not_after > ?2",
+    [SQL_CREDENTIAL_REVOKE_MODEL] =
+        "UPDATE credential SET revoked = ?2, reason = ?3 WHERE revoked = 0 AND not_after > ?2"
+        " AND (?1 = '' OR device_id IN (SELECT id FROM device WHERE model = ?1))",
     [SQL_CREDENTIAL_PRUNE] = "DELETE FROM credential WHERE serial IN (SELECT serial FROM credential"
                              " WHERE not_after < ? ORDER BY not_after LIMIT ?)",
     [SQL_CREDENTIAL_WALK] =
