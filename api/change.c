@@ -1,6 +1,7 @@
 #include "api/change.h"
 
 #include "server/base/clock.h"
+#include "server/fleet/audit_chain.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -65,7 +66,7 @@ enum status change_apply(struct commit *commit, struct store_writer *writer,
     text_copy(c->audit.actor, sizeof c->audit.actor,
               c->r->actor[0] != '\0' ? c->r->actor : "anonymous");
     text_copy(c->audit.request_id, sizeof c->audit.request_id, c->r->x->request_id);
-    return store_audit_append(writer, &c->audit);
+    return audit_append(writer, &c->audit, detail);
 }
 
 void change_done(struct commit *commit) {

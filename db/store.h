@@ -371,17 +371,39 @@ MUST_USE enum status store_proxy_put(struct store_writer *, const struct proxy_r
 MUST_USE enum status store_proxy_delete(struct store_writer *, const char *name);
 
 /* --- audit --- */
+/* A hash chain: server/fleet/audit_chain.h computes the hashes, here they are only kept. Entries
+ * and checkpoints never change; only pruning removes any, up to a checkpoint. */
+struct audit_checkpoint_row {
+    int64_t seq;      /* of the entry that it vouches for */
+    uint8_t hash[32]; /* that entry's */
+    int64_t time;     /* of the signer's clock, unix seconds */
+    char trust_domain[256];
+    uint8_t authority[32]; /* SHA-256 of the certificate whose key signed */
+    struct bytes signature;
+};
 struct audit_row {
-    int64_t seq; /* given by the store, from 1, without gaps */
+    int64_t seq; /* from 1, without gaps */
     int64_t time_ms;
     char actor[STORE_NAME + 16]; /* "operator:alice", "device:<id>", "system" */
     char action[49];             /* "baseline.activate", "device.enrol", "credential.revoke", ... */
     char object[129];            /* what it was done to: "baseline:<id>" */
     struct bytes before, after;  /* JSON or empty */
     char request_id[STORE_ID];
+    uint8_t hash[32];     /* zeros: the entry is older than the chain */
+    uint8_t previous[32]; /* the hash of the entry before; zeros: of the first. Not kept: given */
+    const struct audit_checkpoint_row *checkpoint; /* of this very entry; NULL: none */
 };
-MUST_USE enum status store_audit_append(struct store_writer *,
-                                        const struct audit_row *row); /* seq is ignored */
+struct audit_tip { /* the newest entry */
+    int64_t seq;   /* 0: there was none yet */
+    bool chained;  /* it has a hash */
+    uint8_t hash[32];
+};
+MUST_USE enum status store_audit_tip(struct store_reader *, struct audit_tip *out);
+/* For server/fleet/audit_chain.c alone. CONFLICT: the seq is not the next one. */
+MUST_USE enum status store_audit_insert(struct store_writer *, const struct audit_row *row);
+/* Of an entry older than the chain. NOT_FOUND; CONFLICT: it has one. */
+MUST_USE enum status store_audit_set_hash(struct store_writer *, int64_t seq,
+                                          const uint8_t hash[static 32]);
 MUST_USE enum status store_audit_list(struct store_reader *, struct arena *, struct audit_row **out,
                                       size_t *num, int64_t after_seq, unsigned limit);
 

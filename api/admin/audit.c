@@ -22,6 +22,8 @@ static void write_entry(struct json_out *o, const struct audit_row *row) {
     json_out_raw(o, "before", row->before);
     json_out_raw(o, "after", row->after);
     json_out_text(o, "request_id", row->request_id);
+    json_out_hex(o, "previous", bytes_of(row->previous, sizeof row->previous));
+    json_out_hex(o, "hash", bytes_of(row->hash, sizeof row->hash));
     json_out_object_end(o);
 }
 

@@ -1,5 +1,17 @@
 #include "db/sqlite/sqlite.h"
 
+#include <string.h>
+
+static void read_checkpoint(struct query *q, struct arena *arena,
+                            struct audit_checkpoint_row *row) {
+    row->seq = column_int(q);
+    column_sha256(q, row->hash);
+    row->time = column_int(q);
+    column_text(q, row->trust_domain, sizeof row->trust_domain);
+    column_sha256(q, row->authority);
+    row->signature = column_bytes(q, arena);
+}
+
 static enum status read_audit(struct query *q, struct arena *arena, void *out) {
     struct audit_row *row = out;
     row->seq = column_int(q);
@@ -10,11 +22,40 @@ static enum status read_audit(struct query *q, struct arena *arena, void *out) {
     row->before = column_bytes(q, arena);
     row->after = column_bytes(q, arena);
     column_text(q, row->request_id, sizeof row->request_id);
+    column_sha256(q, row->hash);
+    column_sha256(q, row->previous);
+    if (!column_is_null(q)) {
+        struct audit_checkpoint_row *checkpoint = arena_alloc(arena, sizeof *checkpoint);
+        if (checkpoint == NULL) {
+            return STATUS_MEMORY;
+        }
+        read_checkpoint(q, arena, checkpoint);
+        row->checkpoint = checkpoint;
+    }
     return q->status;
 }
 
-enum status store_audit_append(struct store_writer *writer, const struct audit_row *row) {
-    QUERY q = query_of(of_writer(writer), SQL_AUDIT_APPEND);
+enum status store_audit_tip(struct store_reader *reader, struct audit_tip *out) {
+    QUERY q = query_of(of_reader(reader), SQL_AUDIT_TIP);
+    struct audit_tip tip = {0};
+    enum status status = query_step(&q);
+    if (status == STATUS_OK) {
+        tip.seq = column_int(&q);
+        tip.chained = !column_is_null(&q);
+        column_sha256(&q, tip.hash);
+        status = q.status;
+    } else if (status == STATUS_END) {
+        status = STATUS_OK;
+    }
+    if (status == STATUS_OK) {
+        *out = tip;
+    }
+    return status;
+}
+
+enum status store_audit_insert(struct store_writer *writer, const struct audit_row *row) {
+    QUERY q = query_of(of_writer(writer), SQL_AUDIT_INSERT);
+    bind_int(&q, row->seq);
     bind_int(&q, row->time_ms);
     bind_text(&q, row->actor);
     bind_text(&q, row->action);
@@ -22,7 +63,16 @@ enum status store_audit_append(struct store_writer *writer, const struct audit_r
     bind_blob(&q, row->before);
     bind_blob(&q, row->after);
     bind_text(&q, row->request_id);
+    bind_sha256(&q, row->hash);
     return query_run(&q);
+}
+
+enum status store_audit_set_hash(struct store_writer *writer, int64_t seq,
+                                 const uint8_t hash[static 32]) {
+    QUERY q = query_of(of_writer(writer), SQL_AUDIT_SET_HASH);
+    bind_int(&q, seq);
+    bind_sha256(&q, hash);
+    return query_run_one(&q);
 }
 
 enum status store_audit_list(struct store_reader *reader, struct arena *arena,

@@ -31,6 +31,13 @@
     "key_protection"
 #define CREDENTIAL_FILTER                                                                          \
     " AND (?3 = 0 OR (not_after > ?3 AND revoked = 0)) ORDER BY serial LIMIT ?4"
+#define AUDIT_COLUMNS                                                                              \
+    "a.seq, a.time_ms, a.actor, a.action, a.object, a.before, a.after, a.request_id, a.hash,"      \
+    " coalesce((SELECT hash FROM audit WHERE seq = a.seq - 1),"                                    \
+    " (SELECT hash FROM audit_checkpoint WHERE seq = a.seq - 1)),"                                 \
+    " c.seq, c.hash, c.time, c.trust_domain, c.authority, c.signature"
+#define AUDIT_FROM         " FROM audit AS a LEFT JOIN audit_checkpoint AS c ON c.seq = a.seq"
+#define AUDIT_AFTER_PRUNED "max(?1, coalesce((SELECT max(through_seq) FROM audit_prune), 0))"
 #define REGISTERED_COLUMNS "certificate_sha256, disabled, created, updated"
 
 const char *const statements[NUM_STATEMENTS] = {
@@ -195,9 +202,10 @@ const char *const statements[NUM_STATEMENTS] = {
                          " updated = ?5 WHERE name = ?1",
     [SQL_PROXY_DELETE] = "DELETE FROM proxy WHERE name = ?",
 
-    [SQL_AUDIT_APPEND] =
-        "INSERT INTO audit (seq, time_ms, actor, action, object, before, after, request_id)"
-        " VALUES ((SELECT coalesce(max(seq), 0) + 1 FROM audit),?,?,?,?,?,?,?)",
-    [SQL_AUDIT_LIST] = "SELECT seq, time_ms, actor, action, object, before, after, request_id"
-                       " FROM audit WHERE seq > ? ORDER BY seq LIMIT ?",
+    [SQL_AUDIT_TIP] = "SELECT seq, hash FROM audit WHERE seq = (SELECT max(seq) FROM audit)",
+    [SQL_AUDIT_INSERT] = "INSERT INTO audit (seq, time_ms, actor, action, object, before, after,"
+                         " request_id, hash) VALUES (?,?,?,?,?,?,?,?,?)",
+    [SQL_AUDIT_SET_HASH] = "UPDATE audit SET hash = ?2 WHERE seq = ?1",
+    [SQL_AUDIT_LIST] = "SELECT " AUDIT_COLUMNS AUDIT_FROM " WHERE a.seq > " AUDIT_AFTER_PRUNED
+                       " ORDER BY a.seq LIMIT ?2",
 };

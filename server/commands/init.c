@@ -9,6 +9,7 @@
 #include "server/commands/folder.h"
 #include "server/credential/profile.h"
 #include "server/crypto/random.h"
+#include "server/fleet/audit_chain.h"
 
 #include <arpa/inet.h>
 #include <signal.h>
@@ -311,7 +312,7 @@ static enum status note(struct store_writer *writer, const char *action, const c
     (void)snprintf(row.actor, sizeof row.actor, "system");
     (void)snprintf(row.action, sizeof row.action, "%s", action);
     (void)snprintf(row.object, sizeof row.object, "%s", object);
-    return store_audit_append(writer, &row);
+    return audit_append(writer, &row, NULL);
 }
 
 static enum status register_certificates(const struct init *init, struct store_writer *writer) {

@@ -1,23 +1,46 @@
-/* The audit log as a hash chain: each entry is one line of canonical JSON that holds the hash of the
- * entry before it, and its own hash is SHA-256 over that line:
+/* The audit log as a hash chain. Each entry is one line of canonical JSON, which says the hash of the
+ * entry before it; its own hash is SHA-256 over that line:
  *
- *   {"seq":7,"time":"...","actor":"...","action":"...","object":"...","before":...,"after":...,
- *    "request_id":"...","previous":"<64 hex>"}            hashed without its line end
+ *   {"seq":7,"time":"2026-11-23T13:00:00.000Z","actor":"...","action":"...","object":"...",
+ *    "before":...,"after":...,"request_id":"...","previous":"<64 hex>"}
  *
- * An exported line is the same with ,"hash":"<64 hex>" put before the last brace: anybody can check
- * it with a line editor and sha256sum. The first entry's previous is 64 zeros. A checkpoint says
- * "entry SEQ has hash HASH at TIME", signed by the identity authority over a text that no
- * certificate can begin with. Thread-safe where the store's handles are. */
+ * in one line, hashed without its line end. An exported line is the same with ,"hash":"<64 hex>"
+ * put before the last brace: anybody can check it with a line editor and sha256sum. The first
+ * entry's previous is 64 zeros. No byte of a line is below 0x20: texts are escaped, and white space
+ * in before and after, which are JSON as somebody gave it, is written as blanks.
+ *
+ * A checkpoint says that the chain up to an entry was there at a time:
+ *
+ *   {"checkpoint":7,"hash":"<64 hex>","time":"2026-11-23T13:00:00Z","trust_domain":"...",
+ *    "authority":"<64 hex>","signature":"<base64>"}
+ *
+ * in one line after that entry's. The signature is the identity authority's (by SHA-256 of its
+ * certificate). Where older entries were pruned, an
+ * export begins with the checkpoint of the last of them.
+ * Thread-safe where the store's handles are. */
 #ifndef GATEHOUSE_FLEET_AUDIT_CHAIN_H
 #define GATEHOUSE_FLEET_AUDIT_CHAIN_H
 
 #include "db/store.h"
+#include "server/base/json_out.h"
 
 enum { AUDIT_HASH_LEN = 32 };
 
-/* Appends in the writer's transaction: gives the row its seq and hash after the last entry that this
- * transaction sees, and stores it. Everything that is audited goes through here. STORAGE, MEMORY. */
+/* Appends in the writer's transaction: gives the row its seq, previous and hash after the last entry
+ * that this transaction sees, and stores it. Everything that is audited goes through here. STORAGE,
+ * MEMORY; INTERNAL: the chain has not begun (audit_chain_begin). */
 MUST_USE enum status audit_append(struct store_writer *writer, const struct audit_row *row,
                                   struct detail *detail);
+/* Right after a store was opened for writing: entries that are older than the chain get their hash,
+ * and "audit.chain_begin" says how many these were; all in a transaction of its own. Does nothing to
+ * a store without such. STORAGE, MEMORY, INTERNAL. */
+MUST_USE enum status audit_chain_begin(struct store_writer *writer, int64_t now_ms,
+                                       struct detail *detail);
+
+/* The hash that the row should have after its `previous`. MEMORY. */
+MUST_USE enum status audit_hash(uint8_t out[static AUDIT_HASH_LEN], const struct audit_row *row);
+/* An exported line, with its line end; o->failed as ever. */
+void audit_write_entry(struct json_out *o, const struct audit_row *row);
+void audit_write_checkpoint(struct json_out *o, const struct audit_checkpoint_row *row);
 
 #endif

@@ -1,6 +1,7 @@
 #include "server/fleet/committer.h"
 
 #include "server/base/clock.h"
+#include "server/fleet/audit_chain.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -398,11 +399,14 @@ enum status committer_start(struct committer **out, const struct committer_optio
     c->last = &c->first;
     c->housekept_ms = clock_monotonic_ms();
     enum status status = store_writer_new(&c->writer, options->store, detail);
+    if (status == STATUS_OK) {
+        status = audit_chain_begin(c->writer, clock_unix_ms(), detail);
+    }
     if (status == STATUS_OK && pthread_mutex_init(&c->lock, NULL) != 0) {
         status = status_fail(detail, STATUS_MEMORY, "no lock for the committer");
-        store_writer_free(c->writer);
     }
     if (status != STATUS_OK) {
+        store_writer_free(c->writer);
         free(c);
         return status;
     }

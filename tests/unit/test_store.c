@@ -886,35 +886,69 @@ END_TEST
 
 /* --- audit --- */
 
-static enum status append(const char *action) {
-    struct audit_row row = {.time_ms = 5, .actor = "operator:alice", .after = bytes_of_text("{}")};
+static enum status insert(int64_t seq, const char *action) {
+    struct audit_row row = {.seq = seq,
+                            .time_ms = 5,
+                            .actor = "operator:alice",
+                            .after = bytes_of_text("{}"),
+                            .hash = {(uint8_t)seq, 1}};
     (void)strncpy(row.action, action, sizeof row.action - 1);
-    return store_audit_append(f.writer, &row);
+    return store_audit_insert(f.writer, &row);
 }
 
 START_TEST(the_audit_log_has_no_gaps) {
-    ck_assert_int_eq(store_fixture_write(&f, append("one")), STATUS_OK);
-    store_fixture_begin(&f);
-    ck_assert_int_eq(append("lost"), STATUS_OK);
-    store_rollback(f.writer);
+    struct audit_tip tip;
+    ck_assert_int_eq(store_audit_tip(f.reader, &tip), STATUS_OK);
+    ck_assert_int_eq(tip.seq, 0);
+    ck_assert(!tip.chained);
+    ck_assert_int_eq(store_fixture_write(&f, insert(2, "early")), STATUS_CONFLICT);
+    ck_assert_int_eq(store_fixture_write(&f, insert(1, "one")), STATUS_OK);
+    ck_assert_int_eq(store_fixture_write(&f, insert(1, "again")), STATUS_CONFLICT);
+    ck_assert_int_eq(store_fixture_write(&f, insert(3, "late")), STATUS_CONFLICT);
     store_fixture_begin(&f);
     ck_assert_int_eq(store_savepoint(f.writer, NULL), STATUS_OK);
-    ck_assert_int_eq(append("undone"), STATUS_OK);
+    ck_assert_int_eq(insert(2, "undone"), STATUS_OK);
     store_undo(f.writer);
-    ck_assert_int_eq(append("two"), STATUS_OK);
+    ck_assert_int_eq(store_audit_tip(store_writer_reader(f.writer), &tip), STATUS_OK);
+    ck_assert_int_eq(tip.seq, 1);
+    ck_assert_int_eq(insert(2, "two"), STATUS_OK);
     ck_assert_int_eq(store_commit(f.writer, NULL), STATUS_OK);
+    ck_assert_int_eq(store_audit_tip(f.reader, &tip), STATUS_OK);
+    ck_assert_int_eq(tip.seq, 2);
+    ck_assert(tip.chained);
+    ck_assert_int_eq(tip.hash[0], 2);
+}
+END_TEST
+
+START_TEST(an_audit_entry_comes_back_with_the_hash_of_the_one_before) {
+    ck_assert_int_eq(store_fixture_write(&f, insert(1, "one")), STATUS_OK);
+    ck_assert_int_eq(store_fixture_write(&f, insert(2, "two")), STATUS_OK);
     struct audit_row *rows;
     size_t num;
     ck_assert_int_eq(store_audit_list(f.reader, &f.arena, &rows, &num, 0, 10), STATUS_OK);
     ck_assert_uint_eq(num, 2);
     ck_assert_int_eq(rows[0].seq, 1);
+    ck_assert(bytes_all(bytes_of(rows[0].previous, 32), 0));
     ck_assert_int_eq(rows[1].seq, 2);
     ck_assert_str_eq(rows[1].action, "two");
     ck_assert_uint_eq(rows[1].before.len, 0);
+    ck_assert_mem_eq(rows[1].previous, rows[0].hash, 32);
+    ck_assert_int_eq(rows[1].hash[0], 2);
+    ck_assert_ptr_null(rows[1].checkpoint);
     ck_assert_int_eq(store_audit_list(f.reader, &f.arena, &rows, &num, 1, 10), STATUS_OK);
     ck_assert_uint_eq(num, 1);
     ck_assert_int_eq(store_audit_list(f.reader, &f.arena, &rows, &num, 0, 1), STATUS_OK);
     ck_assert_uint_eq(num, 1);
+}
+END_TEST
+
+START_TEST(a_hash_is_set_only_where_there_is_none) {
+    uint8_t hash[32] = {9};
+    ck_assert_int_eq(store_fixture_write(&f, insert(1, "one")), STATUS_OK);
+    ck_assert_int_eq(store_fixture_write(&f, store_audit_set_hash(f.writer, 1, hash)),
+                     STATUS_CONFLICT);
+    ck_assert_int_eq(store_fixture_write(&f, store_audit_set_hash(f.writer, 2, hash)),
+                     STATUS_NOT_FOUND);
 }
 END_TEST
 
@@ -967,6 +1001,8 @@ int main(void) {
     tcase_add_test(empty, the_last_admin_stays);
     tcase_add_test(empty, a_proxys_name_and_certificate_are_taken_once);
     tcase_add_test(empty, the_audit_log_has_no_gaps);
+    tcase_add_test(empty, an_audit_entry_comes_back_with_the_hash_of_the_one_before);
+    tcase_add_test(empty, a_hash_is_set_only_where_there_is_none);
     tcase_add_test(empty, every_state_has_a_name);
 
     TCase *three = tcase_create("a model and three devices");

@@ -224,16 +224,78 @@ START_TEST(every_table_is_strict) {
 }
 END_TEST
 
-START_TEST(the_audit_log_is_neither_altered_nor_shortened) {
-    make_store();
-    run_sql("INSERT INTO audit VALUES (1, 1, '', '', '', x'', x'', '')");
+static void refuses_sql(const char *sql) {
     sqlite3 *db;
     ck_assert_int_eq(sqlite3_open_v2(f.path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
-    ck_assert_int_eq(sqlite3_exec(db, "UPDATE audit SET actor = 'me'", NULL, NULL, NULL),
-                     SQLITE_CONSTRAINT);
-    ck_assert_int_eq(sqlite3_exec(db, "DELETE FROM audit", NULL, NULL, NULL), SQLITE_CONSTRAINT);
+    ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_CONSTRAINT, "%s", sql);
     ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
-    ck_assert_int_eq(ask_sql("SELECT count(*) FROM audit"), 1);
+}
+
+#define ONES "1111111111111111111111111111111111111111111111111111111111111111"
+
+/* Of a log with entries 1 and 2 and a checkpoint at 1; all hashes are zeros. */
+static const char *const refused_sql[] = {
+    "UPDATE audit SET actor = 'me'",
+    "UPDATE audit SET hash = NULL",
+    "UPDATE audit SET hash = x'" ONES "'",
+    "DELETE FROM audit",
+    "DELETE FROM audit WHERE seq = 2",
+    "INSERT INTO audit VALUES (3, 1, '', '', '', x'', x'', '', NULL)",
+    "INSERT INTO audit VALUES (3, 1, '', '', '', x'', x'', '', x'00')",
+    "INSERT INTO audit VALUES (4, 1, '', '', '', x'', x'', '', zeroblob(32))",
+    "INSERT INTO audit VALUES (0, 1, '', '', '', x'', x'', '', zeroblob(32))",
+    "INSERT OR REPLACE INTO audit VALUES (2, 1, 'me', '', '', x'', x'', '', zeroblob(32))",
+    "UPDATE audit_checkpoint SET time = 2",
+    "DELETE FROM audit_checkpoint",
+    "INSERT INTO audit_checkpoint VALUES (3, zeroblob(32), 1, '', zeroblob(32), x'')",
+    "INSERT INTO audit_checkpoint VALUES (2, x'" ONES "', 1, '', zeroblob(32), x'')",
+    "INSERT OR REPLACE INTO audit_checkpoint VALUES (1, zeroblob(32), 2, '', zeroblob(32), x'')",
+    "INSERT INTO audit_prune VALUES (2, 1)",
+};
+
+START_TEST(the_audit_log_is_neither_altered_nor_shortened) {
+    make_store();
+    run_sql("INSERT INTO audit VALUES (1, 1, '', '', '', x'', x'', '', zeroblob(32));"
+            "INSERT INTO audit VALUES (2, 1, '', '', '', x'', x'', '', zeroblob(32));"
+            "INSERT INTO audit_checkpoint VALUES (1, zeroblob(32), 1, '', zeroblob(32), x'')");
+    for (size_t i = 0; i < sizeof refused_sql / sizeof refused_sql[0]; i++) {
+        refuses_sql(refused_sql[i]);
+    }
+    ck_assert_int_eq(ask_sql("SELECT count(*) FROM audit"), 2);
+}
+END_TEST
+
+START_TEST(the_audit_log_is_shortened_from_its_beginning_up_to_a_checkpoint_and_no_further) {
+    make_store();
+    run_sql("INSERT INTO audit VALUES (1, 1, '', '', '', x'', x'', '', zeroblob(32));"
+            "INSERT INTO audit VALUES (2, 1, '', '', '', x'', x'', '', zeroblob(32));"
+            "INSERT INTO audit VALUES (3, 1, '', '', '', x'', x'', '', zeroblob(32));"
+            "INSERT INTO audit_checkpoint VALUES (1, zeroblob(32), 1, '', zeroblob(32), x'');"
+            "INSERT INTO audit_checkpoint VALUES (2, zeroblob(32), 1, '', zeroblob(32), x'');"
+            "INSERT INTO audit_prune VALUES (2, 1)");
+    refuses_sql("DELETE FROM audit WHERE seq = 2");
+    refuses_sql("DELETE FROM audit");
+    refuses_sql("DELETE FROM audit_checkpoint");
+    refuses_sql("INSERT INTO audit_prune VALUES (1, 1)");
+    refuses_sql("UPDATE audit_prune SET through_seq = 3");
+    refuses_sql("DELETE FROM audit_prune");
+    run_sql("DELETE FROM audit WHERE seq <= 2; DELETE FROM audit_checkpoint WHERE seq < 2");
+    refuses_sql("DELETE FROM audit");
+    refuses_sql("INSERT INTO audit VALUES (2, 1, '', '', '', x'', x'', '', zeroblob(32))");
+}
+END_TEST
+
+START_TEST(an_entry_older_than_the_chain_gets_its_hash_and_nothing_else) {
+    make_store();
+    run_sql("DROP TRIGGER audit_has_no_gaps;"
+            "INSERT INTO audit VALUES (1, 1, '', '', '', x'', x'', '', NULL)");
+    refuses_sql("UPDATE audit SET actor = 'me'");
+    refuses_sql("UPDATE audit SET hash = zeroblob(32), actor = 'me'");
+    refuses_sql("UPDATE audit SET hash = zeroblob(32), seq = 2");
+    refuses_sql("UPDATE audit SET hash = zeroblob(32), after = x'7b7d'");
+    refuses_sql("UPDATE audit SET hash = zeroblob(31)");
+    run_sql("UPDATE audit SET hash = zeroblob(32)");
+    refuses_sql("UPDATE audit SET hash = x'" ONES "'");
 }
 END_TEST
 
@@ -300,6 +362,9 @@ int main(void) {
     tcase_add_test(tests, embedded_migrations_are_numbered_without_gaps);
     tcase_add_test(tests, every_table_is_strict);
     tcase_add_test(tests, the_audit_log_is_neither_altered_nor_shortened);
+    tcase_add_test(tests,
+                   the_audit_log_is_shortened_from_its_beginning_up_to_a_checkpoint_and_no_further);
+    tcase_add_test(tests, an_entry_older_than_the_chain_gets_its_hash_and_nothing_else);
     tcase_add_test(tests, every_statement_goes_by_an_index_and_sorts_nothing);
     Suite *suite = suite_create("store: schema");
     suite_add_tcase(suite, tests);
