@@ -37,7 +37,8 @@ static void copy_serial(struct certificate *out, struct bytes serial) {
     memcpy(out->serial, serial.data, out->serial_len);
 }
 
-enum status certificate_parse(struct certificate *out, struct bytes der, struct detail *detail) {
+static enum status parse(struct certificate *out, struct bytes der, bool as_met,
+                         struct detail *detail) {
     struct x509_fields fields;
     struct certificate found = {.der = der};
     enum status status = x509_read(&fields, der, detail);
@@ -47,7 +48,11 @@ enum status certificate_parse(struct certificate *out, struct bytes der, struct 
     if (fields.serial.len > X509_SERIAL_MAX && fields.serial.data[0] != 0) {
         return status_fail(detail, STATUS_LIMIT, "a serial number of %zu bytes", fields.serial.len);
     }
-    status = public_key_from_spki(&found.key, fields.spki, detail);
+    if (!as_met && fields.departure != NULL) {
+        return status_fail(detail, STATUS_MALFORMED, "%s", fields.departure);
+    }
+    status = as_met ? public_key_from_ek_spki(&found.key, fields.spki, detail)
+                    : public_key_from_spki(&found.key, fields.spki, detail);
     if (status != STATUS_OK && status != STATUS_UNSUPPORTED) {
         return status;
     }
@@ -69,6 +74,15 @@ enum status certificate_parse(struct certificate *out, struct bytes der, struct 
     }
     *out = found;
     return STATUS_OK;
+}
+
+enum status certificate_parse(struct certificate *out, struct bytes der, struct detail *detail) {
+    return parse(out, der, false, detail);
+}
+
+enum status certificate_parse_as_met(struct certificate *out, struct bytes der,
+                                     struct detail *detail) {
+    return parse(out, der, true, detail);
 }
 
 enum status der_element_len(size_t *out, struct bytes in) {

@@ -257,7 +257,27 @@ static bool is_null_or_empty(struct bytes parameters) {
                                    content.len == 0 && parameters.len == 0);
 }
 
-static enum status read_spki(struct public_key *out, struct bytes spki, struct detail *detail) {
+/* RSAES-OAEP-params (RFC 4055 4.1): hash, mask generation and label, each optional, in this order. */
+static bool is_oaep_parameters(struct bytes parameters) {
+    struct bytes fields, ignored;
+    bool present;
+    if (is_null_or_empty(parameters)) {
+        return true;
+    }
+    if (der_take(&parameters, DER_SEQUENCE, &fields) != STATUS_OK || parameters.len != 0) {
+        return false;
+    }
+    for (unsigned number = 0; number < 3; number++) {
+        if (der_take_optional(&fields, DER_CONTEXT_CONSTRUCTED | number, &present, &ignored) !=
+            STATUS_OK) {
+            return false;
+        }
+    }
+    return fields.len == 0;
+}
+
+static enum status read_spki(struct public_key *out, struct bytes spki, bool may_be_oaep,
+                             struct detail *detail) {
     struct bytes fields, algorithm, oid, key;
     if (der_take(&spki, DER_SEQUENCE, &fields) != STATUS_OK || spki.len != 0 ||
         der_take(&fields, DER_SEQUENCE, &algorithm) != STATUS_OK ||
@@ -268,8 +288,13 @@ static enum status read_spki(struct public_key *out, struct bytes spki, struct d
     if (bytes_equal(oid, DER_OID_OF(OID_RSA)) && is_null_or_empty(algorithm)) {
         return read_rsa(out, key, detail);
     }
-    if (bytes_equal(oid, DER_OID_OF(OID_RSA_OAEP)) || bytes_equal(oid, DER_OID_OF(OID_RSA_PSS))) {
-        return read_rsa(out, key, detail); /* their parameters restrict use; the key is the same */
+    if (bytes_equal(oid, DER_OID_OF(OID_RSA_PSS))) {
+        return read_rsa(out, key, detail); /* the parameters restrict use; the key is the same */
+    }
+    if (may_be_oaep && bytes_equal(oid, DER_OID_OF(OID_RSA_OAEP))) {
+        return is_oaep_parameters(algorithm)
+                   ? read_rsa(out, key, detail)
+                   : status_fail(detail, STATUS_MALFORMED, "RSAES-OAEP-params are malformed");
     }
     if (bytes_equal(oid, DER_OID_OF(OID_EC))) {
         return read_ec(out, algorithm, key, detail);
@@ -285,9 +310,10 @@ static enum status read_spki(struct public_key *out, struct bytes spki, struct d
     return status_fail(detail, STATUS_UNSUPPORTED, "key algorithm %s is not taken", text);
 }
 
-enum status public_key_from_spki(struct public_key *out, struct bytes spki, struct detail *detail) {
+static enum status read_and_check(struct public_key *out, struct bytes spki, bool may_be_oaep,
+                                  struct detail *detail) {
     struct public_key key = {0};
-    enum status status = read_spki(&key, spki, detail);
+    enum status status = read_spki(&key, spki, may_be_oaep, detail);
     if (status != STATUS_OK) {
         return status;
     }
@@ -296,6 +322,15 @@ enum status public_key_from_spki(struct public_key *out, struct bytes spki, stru
         *out = key;
     }
     return status;
+}
+
+enum status public_key_from_spki(struct public_key *out, struct bytes spki, struct detail *detail) {
+    return read_and_check(out, spki, false, detail);
+}
+
+enum status public_key_from_ek_spki(struct public_key *out, struct bytes spki,
+                                    struct detail *detail) {
+    return read_and_check(out, spki, true, detail);
 }
 
 enum status public_key_from_pem(struct public_key *out, struct bytes pem, struct detail *detail) {

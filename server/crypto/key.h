@@ -30,10 +30,14 @@ const char *key_kind_name(enum key_kind kind); /* "rsa", "ec-p256", ...; "none" 
 size_t key_curve_len(enum key_kind kind);      /* bytes of a coordinate; 0 when not KEY_EC_ */
 
 /* DER SubjectPublicKeyInfo (RFC 5280 4.1), whole input. RSA 2048..4096 bits with odd e >= 65537; a
- * point that is not on its curve is INVALID. MALFORMED, UNSUPPORTED. rsaesOaep keys are read as
- * RSA. */
+ * point that is not on its curve is INVALID. MALFORMED, UNSUPPORTED. */
 MUST_USE enum status public_key_from_spki(struct public_key *out, struct bytes spki,
                                           struct detail *detail);
+/* The same for an EK, which may also be marked as rsaesOaep (RFC 4055 4.1): then with parameters
+ * that are absent, NULL or RSAES-OAEP-params. They say how to encrypt to it, which the TPM's own
+ * public area states too, and that counts; the key is the RSA key. */
+MUST_USE enum status public_key_from_ek_spki(struct public_key *out, struct bytes spki,
+                                             struct detail *detail);
 /* PEM "PUBLIC KEY", whole text. */
 MUST_USE enum status public_key_from_pem(struct public_key *out, struct bytes pem,
                                          struct detail *detail);

@@ -6,7 +6,8 @@
 #include <string.h>
 
 enum { EXTENSIONS_MAX = 32, SERIAL_CONTENT_MAX = 21, OIDS_MAX = 64, NAMES_MAX = 64 };
-enum { KEY_USAGE_CERT_SIGN = 0x04 }; /* bit 5, counted from the most significant one */
+/* Bits 5 and 0, counted from the most significant one. */
+enum { KEY_USAGE_CERT_SIGN = 0x04, KEY_USAGE_DIGITAL_SIGNATURE = 0x80 };
 enum { VERSION_3 = 2 };
 
 static enum status read_basic_constraints(struct x509_fields *out, struct bytes value) {
@@ -37,6 +38,7 @@ static enum status read_key_usage(struct x509_fields *out, struct bytes value) {
     }
     out->has_key_usage = true;
     out->may_sign_certificates = (first & KEY_USAGE_CERT_SIGN) != 0;
+    out->may_sign = (first & KEY_USAGE_DIGITAL_SIGNATURE) != 0;
     return STATUS_OK;
 }
 
@@ -202,6 +204,47 @@ static enum status read_validity(struct x509_fields *out, struct bytes *tbs) {
     return STATUS_OK;
 }
 
+static void note_departure(struct x509_fields *out, const char *what) {
+    if (out->departure == NULL) {
+        out->departure = what;
+    }
+}
+
+static void check_serial(struct x509_fields *out) {
+    struct bytes s = out->serial;
+    if (s.data[0] >= 0x80) {
+        note_departure(out, "its serial number is negative");
+    } else if (s.len > 1 && s.data[0] == 0 && s.data[1] < 0x80) {
+        note_departure(out, "its serial number is not in its shortest form");
+    }
+}
+
+/* X.690 11.6: the shorter one as if zero bytes followed. No element is a prefix of another but
+ * where the two are the same. */
+static bool is_sorted(struct bytes before, struct bytes after) {
+    size_t len = before.len < after.len ? before.len : after.len;
+    int order = memcmp(before.data, after.data, len);
+    return order < 0 || (order == 0 && before.len <= after.len);
+}
+
+/* RelativeDistinguishedName ::= SET OF SEQUENCE. Other trouble in a name is none of ours: it is
+ * compared as bytes. */
+static void check_name(struct x509_fields *out, struct bytes name) {
+    struct bytes sets, set;
+    if (der_take(&name, DER_SEQUENCE, &sets) != STATUS_OK) {
+        return;
+    }
+    while (sets.len > 0 && der_take(&sets, DER_SET, &set) == STATUS_OK) {
+        struct bytes before = {NULL, 0}, pair;
+        while (set.len > 0 && der_take_whole(&set, DER_SEQUENCE, &pair) == STATUS_OK) {
+            if (before.len > 0 && !is_sorted(before, pair)) {
+                note_departure(out, "a SET in a name is not sorted");
+            }
+            before = pair;
+        }
+    }
+}
+
 static enum status read_tbs(struct x509_fields *out, struct bytes whole, struct detail *detail) {
     struct bytes tbs, algorithm, unique_id, explicit;
     uint32_t version;
@@ -215,6 +258,7 @@ static enum status read_tbs(struct x509_fields *out, struct bytes whole, struct 
         return status_fail(detail, STATUS_MALFORMED,
                            "the serial number is malformed or over 20 bytes");
     }
+    check_serial(out);
     if (der_take_whole(&tbs, DER_SEQUENCE, &algorithm) != STATUS_OK ||
         !bytes_equal(algorithm, out->signature_algorithm)) {
         return status_fail(detail, STATUS_MALFORMED, "the two signature algorithms differ");
@@ -224,6 +268,8 @@ static enum status read_tbs(struct x509_fields *out, struct bytes whole, struct 
         der_take_whole(&tbs, DER_SEQUENCE, &out->subject) != STATUS_OK) {
         return status_fail(detail, STATUS_MALFORMED, "issuer, validity or subject is malformed");
     }
+    check_name(out, out->issuer);
+    check_name(out, out->subject);
     if (der_take_whole(&tbs, DER_SEQUENCE, &out->spki) != STATUS_OK ||
         der_take_optional(&tbs, DER_CONTEXT | 1, &present, &unique_id) != STATUS_OK ||
         der_take_optional(&tbs, DER_CONTEXT | 2, &present, &unique_id) != STATUS_OK ||
@@ -254,6 +300,46 @@ enum status x509_read(struct x509_fields *out, struct bytes der, struct detail *
         *out = found;
     }
     return status;
+}
+
+/* Whether each element of `a` stands in `b` as often. */
+static bool same_elements(struct bytes a, struct bytes b) {
+    struct bytes rest = a, wanted, other;
+    for (int i = 0; rest.len > 0; i++) {
+        if (i == NAMES_MAX || der_take_whole(&rest, DER_SEQUENCE, &wanted) != STATUS_OK) {
+            return false;
+        }
+        size_t in_a = 0, in_b = 0;
+        for (struct bytes all = a; der_take_whole(&all, DER_SEQUENCE, &other) == STATUS_OK;) {
+            in_a += bytes_equal(wanted, other);
+        }
+        for (struct bytes all = b; der_take_whole(&all, DER_SEQUENCE, &other) == STATUS_OK;) {
+            in_b += bytes_equal(wanted, other);
+        }
+        if (in_a != in_b) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool x509_name_equal(struct bytes a, struct bytes b, bool any_order) {
+    struct bytes sets_a, sets_b, set_a, set_b;
+    if (bytes_equal(a, b) || !any_order || a.len != b.len) {
+        return bytes_equal(a, b);
+    }
+    if (der_take(&a, DER_SEQUENCE, &sets_a) != STATUS_OK ||
+        der_take(&b, DER_SEQUENCE, &sets_b) != STATUS_OK) {
+        return false;
+    }
+    while (sets_a.len > 0) {
+        if (der_take(&sets_a, DER_SET, &set_a) != STATUS_OK ||
+            der_take(&sets_b, DER_SET, &set_b) != STATUS_OK || set_a.len != set_b.len ||
+            !same_elements(set_a, set_b)) {
+            return false;
+        }
+    }
+    return sets_b.len == 0;
 }
 
 struct attribute {

@@ -1,7 +1,5 @@
 #include "server/identity/enrolment.h"
 
-/* --- what kind of key -------------------------------------------------------------------------- */
-
 struct attribute_rule {
     uint32_t attribute;
     const char *name; /* Part 2, 8.3.2 */
@@ -86,52 +84,6 @@ enum status ak_check(const struct tpm_public *ak, struct detail *detail) {
     }
     if (!hash_is_strong(ak->name_alg)) {
         return status_fail(detail, STATUS_DENIED, "AK: nameAlg is %s", hash_name(ak->name_alg));
-    }
-    return STATUS_OK;
-}
-
-/* --- certificate ------------------------------------------------------------------------------- */
-
-/* NV areas are larger than the certificate in them. */
-static enum status cut_padding(struct bytes *out, struct bytes padded, struct detail *detail) {
-    size_t len;
-    struct bytes rest = padded, der;
-    enum status status = der_element_len(&len, padded);
-    if (status == STATUS_OK) {
-        status = bytes_take(&rest, len, &der);
-    }
-    if (status != STATUS_OK) {
-        return status_fail(detail, STATUS_INVALID, "EK certificate: it is not DER");
-    }
-    if (!bytes_all(rest, 0x00) && !bytes_all(rest, 0xFF)) {
-        return status_fail(detail, STATUS_INVALID, "EK certificate: %zu bytes after it", rest.len);
-    }
-    *out = der;
-    return STATUS_OK;
-}
-
-enum status ek_certificate_check(struct bytes *out_der, struct bytes certificate,
-                                 const struct tpm_public *ek, const struct trust_bundle *bundle,
-                                 int64_t now, struct detail *detail) {
-    struct certificate parsed;
-    struct bytes der;
-    enum status status = cut_padding(&der, certificate, detail);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    if (certificate_parse(&parsed, der, detail) != STATUS_OK) {
-        detail_prefix(detail, "EK certificate");
-        return STATUS_INVALID;
-    }
-    if (parsed.key.kind == KEY_NONE || !public_key_equal(&parsed.key, &ek->key)) {
-        return status_fail(detail, STATUS_INVALID, "EK certificate: its key is not the EK");
-    }
-    if (trust_bundle_verify(bundle, der, NULL, 0, now, CHAIN_TPM_EK, detail) != STATUS_OK) {
-        detail_prefix(detail, "EK certificate");
-        return STATUS_INVALID;
-    }
-    if (out_der != NULL) {
-        *out_der = der;
     }
     return STATUS_OK;
 }

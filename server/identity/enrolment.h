@@ -12,9 +12,15 @@
  * RSA-2048/3072/4096 or ECC P-256/P-384 with AES-CFB. DENIED names the attribute. */
 MUST_USE enum status ek_check(const struct tpm_public *ek, struct detail *detail);
 
-/* The certificate (DER; trailing bytes of 0x00 or 0xFF, as NV areas have them, are cut) chains to
- * `bundle` at `now`, and its key is the EK's. INVALID with the reason. *out_der, when not NULL, is
- * the certificate without padding (borrowed). */
+/* The certificate in what a TPM's NV area holds: DER as it is; behind a TCG_PCCLIENT_STORED_CERT
+ * header; in an OCTET STRING; or both, in this order. Trailing bytes that are all 0x00 or all 0xFF
+ * are cut at each step. INVALID with the reason. */
+MUST_USE enum status ek_certificate_unwrap(struct bytes *out, struct bytes area,
+                                           struct detail *detail);
+
+/* The certificate (what the NV area holds, as above) chains to `bundle` at `now`, and its key is
+ * the EK's. INVALID with the reason. *out_der, when not NULL, is the certificate without what was
+ * around it (borrowed). */
 MUST_USE enum status ek_certificate_check(struct bytes *out_der, struct bytes certificate,
                                           const struct tpm_public *ek,
                                           const struct trust_bundle *bundle, int64_t now,

@@ -1,11 +1,11 @@
 #!/bin/sh
-# seeds_crypto.sh: makes the seeds of fuzz_csr, fuzz_certificate and fuzz_signer_wire with openssl, anew. They are
+# seeds_crypto.sh: makes the seeds of fuzz_csr, fuzz_certificate, fuzz_ek_certificate and fuzz_signer_wire with openssl, anew. They are
 # committed; run this when a format gains a variant.
 set -eu
 
 cd "$(dirname "$0")/seeds"
-mkdir -p csr certificate signer_wire
-rm -f csr/* certificate/* signer_wire/*
+mkdir -p csr certificate ek_certificate signer_wire
+rm -f csr/* certificate/* ek_certificate/* signer_wire/*
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 seeds=$PWD
@@ -68,6 +68,43 @@ subjectAltName=DNS:a.example,IP:192.0.2.1,email:a@a.example,otherName:1.2.3;UTF8
 1.2.3.5=DER:0500'
 openssl req -x509 -key rsa.key -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:digest -subj '/CN=Fuzz Root' \
     -outform DER -out "$seeds/certificate/pss.der"
+
+# What stands around a certificate in NV areas: a header, an OCTET STRING, padding.
+ek=$seeds/certificate/ek.der
+len=$(wc -c <"$ek")
+length() { # a number as two bytes
+    printf '%b' "\\0$(printf %o $(($1 / 256)))\\0$(printf %o $(($1 % 256)))"
+}
+octets() {
+    printf '\004\202'
+    length "$len"
+    cat "$ek"
+}
+{
+    printf '\020\001\000'
+    length $((len + 2))
+    printf '\020\002'
+    cat "$ek"
+    head -c 16 /dev/zero
+} >"$seeds/ek_certificate/header"
+{
+    printf '\020\001\000'
+    length "$len"
+    cat "$ek"
+} >"$seeds/ek_certificate/header-alone"
+{
+    octets
+    printf '\377\377\377'
+} >"$seeds/ek_certificate/octets"
+{
+    printf '\020\001\000'
+    length $((len + 4))
+    octets
+} >"$seeds/ek_certificate/header-octets"
+{
+    cat "$ek"
+    head -c 16 /dev/zero
+} >"$seeds/ek_certificate/padded"
 
 # A job and an answer of each kind, after the byte that says which end reads.
 {

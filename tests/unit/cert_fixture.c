@@ -90,6 +90,51 @@ static void write_name(struct writer *w, const char *common_name) {
     }
 }
 
+static void write_attribute(struct writer *w, struct bytes oid, const char *value) {
+    size_t pair = der_open(w, DER_SEQUENCE);
+    der_write(w, DER_OID, oid);
+    der_write(w, DER_UTF8_STRING, bytes_of_text(value));
+    der_close(w, pair);
+}
+
+struct bytes cert_name_of_two(const char *common_name, const char *organization, bool sorted) {
+    uint8_t buffer[512], one[256], two[256];
+    struct writer w = writer_of(buffer, sizeof buffer), a = writer_of(one, sizeof one),
+                  b = writer_of(two, sizeof two);
+    write_attribute(&a, DER_OID_OF(OID_COMMON_NAME), common_name);
+    write_attribute(&b, DER_OID_OF("\x55\x04\x0A"), organization);
+    bool a_first = memcmp(one, two, a.len < b.len ? a.len : b.len) < 0;
+    size_t name = der_open(&w, DER_SEQUENCE), set = der_open(&w, DER_SET);
+    write_bytes(&w, writer_bytes(a_first == sorted ? &a : &b));
+    write_bytes(&w, writer_bytes(a_first == sorted ? &b : &a));
+    der_close(&w, set);
+    der_close(&w, name);
+    need(!w.overflow && !a.overflow && !b.overflow, "too long a name");
+    return keep(writer_bytes(&w));
+}
+
+struct bytes cert_oaep_spki(size_t key, struct bytes parameters) {
+    uint8_t plain[KEY_SPKI_MAX], buffer[KEY_SPKI_MAX + 256];
+    struct writer p = writer_of(plain, sizeof plain), w = writer_of(buffer, sizeof buffer);
+    struct public_key public;
+    struct bytes fields, algorithm, bits, in;
+    private_key_public(cert_key(key), &public);
+    need(public_key_to_spki(&p, &public) == STATUS_OK, "no key");
+    in = writer_bytes(&p);
+    need(der_take(&in, DER_SEQUENCE, &fields) == STATUS_OK &&
+             der_take(&fields, DER_SEQUENCE, &algorithm) == STATUS_OK &&
+             der_take_bits(&fields, &bits) == STATUS_OK,
+         "no SubjectPublicKeyInfo");
+    size_t outer = der_open(&w, DER_SEQUENCE), inner = der_open(&w, DER_SEQUENCE);
+    der_write(&w, DER_OID, DER_OID_OF(OID_RSA_OAEP));
+    write_bytes(&w, parameters);
+    der_close(&w, inner);
+    der_write_bits(&w, bits);
+    der_close(&w, outer);
+    need(!w.overflow, "too long a key");
+    return keep(writer_bytes(&w));
+}
+
 static void write_basic_constraints(struct writer *w, const struct cert_spec *spec) {
     static const uint8_t yes = 0xFF;
     uint8_t buffer[16];
@@ -192,7 +237,11 @@ static void write_tbs(struct writer *w, const struct cert_spec *spec) {
     }
     der_write(w, DER_INTEGER, spec->serial.len > 0 ? spec->serial : bytes_of(&one, 1));
     write_algorithm(w, spec, spec->inner_algorithm);
-    write_name(w, spec->issuer);
+    if (spec->issuer_name.len > 0) {
+        write_bytes(w, spec->issuer_name);
+    } else {
+        write_name(w, spec->issuer);
+    }
     write_validity(w, spec);
     if (spec->subject_name.len > 0) {
         write_bytes(w, spec->subject_name);
@@ -236,6 +285,19 @@ struct bytes cert_pem(struct arena *arena, const struct bytes *der, size_t num) 
         need(one != NULL, "no PEM");
         all = arena_printf(arena, "%s%s", all, one);
     }
+    need(all != NULL, "no PEM");
+    return bytes_of_text(all);
+}
+
+struct bytes cert_trusted_pem(struct arena *arena, const struct bytes *der, size_t num) {
+    static const char mark[] = "CERTIFICATE-----";
+    const char *rest = (const char *)cert_pem(arena, der, num).data;
+    char *all = arena_text(arena, "");
+    for (const char *at = strstr(rest, mark); at != NULL; at = strstr(rest, mark)) {
+        all = arena_printf(arena, "%s%.*sTRUSTED %s", all, (int)(at - rest), rest, mark);
+        rest = at + sizeof mark - 1;
+    }
+    all = arena_printf(arena, "%s%s", all, rest);
     need(all != NULL, "no PEM");
     return bytes_of_text(all);
 }

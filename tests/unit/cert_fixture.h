@@ -14,6 +14,7 @@ enum { CERT_KEY_P384 = CERT_KEYS - 2, CERT_KEY_RSA = CERT_KEYS - 1 };
 struct cert_spec {
     const char *subject, *issuer; /* common names; NULL: an empty name */
     struct bytes subject_name;    /* a whole Name; empty: by subject */
+    struct bytes issuer_name;     /* the same for the issuer */
     size_t key, signer;           /* of cert_key */
     int64_t not_before, not_after;
     int ca;                            /* basicConstraints: -1 none, 0 FALSE, 1 TRUE */
@@ -40,8 +41,16 @@ struct cert_spec cert_leaf(const char *subject, size_t key, const char *issuer, 
 struct bytes cert_make(const struct cert_spec *spec);
 /* An Extension element; static storage as well. */
 struct bytes cert_extension(struct bytes oid, bool critical, struct bytes value);
+/* A Name of one RDN of a commonName and an organizationName, sorted as DER has it or not; static
+ * storage as well. */
+struct bytes cert_name_of_two(const char *common_name, const char *organization, bool sorted);
+/* The key's SubjectPublicKeyInfo marked as rsaesOaep with these parameters (whole elements; it must
+ * be the RSA key); static storage as well. */
+struct bytes cert_oaep_spki(size_t key, struct bytes parameters);
 /* The PEM of several, one after the other, in the arena. */
 struct bytes cert_pem(struct arena *arena, const struct bytes *der, size_t num);
+/* The same, each marked as an anchor. */
+struct bytes cert_trusted_pem(struct arena *arena, const struct bytes *der, size_t num);
 
 /* A copy in memory of exactly its size, and its release. */
 struct bytes cert_exact(struct bytes in);

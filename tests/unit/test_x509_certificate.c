@@ -22,6 +22,13 @@ static enum status parse(struct certificate *out, const struct cert_spec *spec,
     return status;
 }
 
+static enum status parse_as_met(struct certificate *out, const struct cert_spec *spec) {
+    struct bytes der = cert_exact(cert_make(spec));
+    enum status status = certificate_parse_as_met(out, der, NULL);
+    cert_drop(der);
+    return status;
+}
+
 static struct cert_spec leaf(void) {
     return cert_leaf("leaf", 1, "root", 0);
 }
@@ -105,10 +112,28 @@ START_TEST(serial_is_kept_without_leading_zero_and_negative_ones_as_they_are) {
         struct cert_spec spec = leaf();
         struct certificate c;
         spec.serial = bytes_of(serials[i].content, serials[i].content_len);
-        ck_assert_int_eq(parse(&c, &spec, NULL), STATUS_OK);
+        ck_assert_int_eq(parse_as_met(&c, &spec), STATUS_OK);
         ck_assert(bytes_equal(bytes_of(c.serial, c.serial_len),
                               bytes_of(serials[i].content + serials[i].skipped,
                                        serials[i].content_len - serials[i].skipped)));
+    }
+}
+END_TEST
+
+START_TEST(serial_that_is_negative_or_not_in_its_shortest_form_is_refused_but_as_met) {
+    static const struct {
+        struct bytes content;
+        const char *reason;
+    } serials[] = {{{(const uint8_t *)"\x80", 1}, "negative"},
+                   {{(const uint8_t *)"\xFF\x01", 2}, "negative"},
+                   {{(const uint8_t *)"\x00\x01", 2}, "shortest"},
+                   {{(const uint8_t *)"\x00\x00", 2}, "shortest"}};
+    for (size_t i = 0; i < sizeof serials / sizeof serials[0]; i++) {
+        struct cert_spec spec = leaf();
+        struct certificate c;
+        spec.serial = serials[i].content;
+        assert_refused(&spec, STATUS_MALFORMED, serials[i].reason);
+        ck_assert_int_eq(parse_as_met(&c, &spec), STATUS_OK);
     }
 }
 END_TEST
@@ -132,23 +157,22 @@ START_TEST(validity_of_two_digit_years_and_of_year_9999_is_read) {
 END_TEST
 
 /* DER sorts a SET; vendors do not, and the name means the same. */
-START_TEST(name_with_several_attributes_in_one_rdn_is_read_in_any_order) {
-    static const char *const attributes[] = {"\x30\x08\x06\x03\x55\x04\x03\x0C\x01\x78",
-                                             "\x30\x08\x06\x03\x55\x04\x0A\x0C\x01\x79"};
-    static const char *const texts[] = {"CN=x + O=y", "O=y + CN=x"};
-    for (size_t first = 0; first < 2; first++) {
+START_TEST(name_with_an_unsorted_set_is_refused_but_as_met) {
+    static const char *const texts[] = {"O=y + CN=x", "CN=x + O=y"};
+    for (int sorted = 0; sorted < 2; sorted++) {
         struct cert_spec spec = leaf();
         struct certificate c;
-        uint8_t buffer[64];
-        struct writer w = writer_of(buffer, sizeof buffer);
-        size_t name = der_open(&w, DER_SEQUENCE), set = der_open(&w, DER_SET);
-        write_bytes(&w, bytes_of(attributes[first], 10));
-        write_bytes(&w, bytes_of(attributes[1 - first], 10));
-        der_close(&w, set);
-        der_close(&w, name);
-        spec.subject_name = writer_bytes(&w);
-        ck_assert_int_eq(parse(&c, &spec, NULL), STATUS_OK);
-        ck_assert_str_eq(c.subject, texts[first]);
+        spec.subject_name = cert_name_of_two("x", "y", sorted == 1);
+        ck_assert_int_eq(parse_as_met(&c, &spec), STATUS_OK);
+        ck_assert_str_eq(c.subject, texts[sorted]);
+        if (sorted == 1) {
+            ck_assert_int_eq(parse(&c, &spec, NULL), STATUS_OK);
+        } else {
+            assert_refused(&spec, STATUS_MALFORMED, "not sorted");
+        }
+        spec = leaf();
+        spec.issuer_name = cert_name_of_two("x", "y", sorted == 1);
+        ck_assert_int_eq(parse(&c, &spec, NULL), sorted == 1 ? STATUS_OK : STATUS_MALFORMED);
     }
 }
 END_TEST
@@ -496,6 +520,41 @@ START_TEST(pem_refuses_more_than_asked_for_none_and_broken_blocks) {
 }
 END_TEST
 
+START_TEST(pem_block_marked_as_trusted_is_read_for_bundles_and_refused_elsewhere) {
+    struct arena arena;
+    struct bytes der[MANY], out[MANY];
+    struct trust_certificate trusted[2 * MANY];
+    size_t num = 77;
+    struct detail detail = {0};
+    arena_init(&arena, 1 << 20);
+    struct bytes plain = some_pem(&arena, der), marked = cert_trusted_pem(&arena, der, MANY);
+    char *both = arena_printf(&arena, "%s%s", (const char *)plain.data, (const char *)marked.data);
+    ck_assert_int_eq(pem_certificates(&arena, out, &num, MANY, marked, &detail),
+                     STATUS_UNSUPPORTED);
+    ck_assert_msg(strstr(detail.text, "marked as trusted") != NULL, "%s", detail.text);
+    ck_assert_uint_eq(num, 77);
+    ck_assert_int_eq(
+        pem_trust_certificates(&arena, trusted, &num, 2 * MANY - 1, bytes_of_text(both), &detail),
+        STATUS_LIMIT);
+    ck_assert_int_eq(
+        pem_trust_certificates(&arena, trusted, &num, 2 * MANY, bytes_of_text(both), &detail),
+        STATUS_OK);
+    ck_assert_uint_eq(num, 2 * MANY);
+    for (size_t i = 0; i < num; i++) {
+        ck_assert(bytes_equal(trusted[i].der, der[i % MANY]));
+        ck_assert(trusted[i].anchor == (i >= MANY));
+    }
+    /* The end has to have the mark of its beginning. */
+    char *end = strstr(both, "-----END CERTIFICATE");
+    ck_assert_ptr_nonnull(end);
+    char *mixed = arena_printf(&arena, "%.*s-----END TRUSTED%s", (int)(end - both), both, end + 8);
+    ck_assert_int_eq(
+        pem_trust_certificates(&arena, trusted, &num, 2 * MANY, bytes_of_text(mixed), &detail),
+        STATUS_MALFORMED);
+    arena_free(&arena);
+}
+END_TEST
+
 START_TEST(pem_refuses_an_arena_that_is_too_small) {
     struct arena large, small;
     struct bytes der[MANY], out[MANY];
@@ -532,8 +591,10 @@ int main(void) {
     tcase_add_test(reading, certificate_of_openssl_is_read_in_full);
     tcase_add_test(reading, certificate_without_anything_optional_is_read);
     tcase_add_test(reading, serial_is_kept_without_leading_zero_and_negative_ones_as_they_are);
+    tcase_add_test(reading,
+                   serial_that_is_negative_or_not_in_its_shortest_form_is_refused_but_as_met);
     tcase_add_test(reading, validity_of_two_digit_years_and_of_year_9999_is_read);
-    tcase_add_test(reading, name_with_several_attributes_in_one_rdn_is_read_in_any_order);
+    tcase_add_test(reading, name_with_an_unsorted_set_is_refused_but_as_met);
     tcase_add_test(reading, name_that_is_too_long_is_cut);
     tcase_add_test(reading, name_cannot_pass_for_another);
     tcase_add_test(reading, key_of_a_kind_that_we_do_not_take_leaves_the_certificate_readable);
@@ -557,6 +618,7 @@ int main(void) {
     tcase_add_test(pem, pem_blocks_come_back_in_order_with_text_between_them);
     tcase_add_test(pem, pem_refuses_more_than_asked_for_none_and_broken_blocks);
     tcase_add_test(pem, pem_refuses_an_arena_that_is_too_small);
+    tcase_add_test(pem, pem_block_marked_as_trusted_is_read_for_bundles_and_refused_elsewhere);
     tcase_add_test(pem, pem_that_we_write_is_read_by_openssl);
     Suite *suite = suite_create("x509: certificates");
     suite_add_tcase(suite, reading);

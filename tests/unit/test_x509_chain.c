@@ -521,6 +521,13 @@ static struct trio ek(void) {
     return t;
 }
 
+/* A leaf that a TLS client shows. */
+static struct scene client_scene(const struct trio *t) {
+    struct scene s = scene_of(t);
+    s.purpose = CHAIN_TLS_CLIENT;
+    return s;
+}
+
 static struct scene ek_scene(const struct trio *t) {
     struct scene s = scene_of(t);
     s.purpose = CHAIN_TPM_EK;
@@ -555,14 +562,267 @@ START_TEST(ek_certificate_with_all_attributes_in_one_rdn_holds) {
 }
 END_TEST
 
-START_TEST(ek_certificate_without_eku_or_without_san_holds) {
+START_TEST(ek_certificate_without_eku_or_with_a_subject_and_no_san_holds) {
     struct trio t = ek();
     t.leaf.extended_key_usage = bytes_of(NULL, 0);
     struct scene s = ek_scene(&t);
     assert_holds(&s);
     t.leaf.subject_alt_name = bytes_of(NULL, 0);
+    t.leaf.subject = "TPM 1";
     s = ek_scene(&t);
     assert_holds(&s);
+}
+END_TEST
+
+START_TEST(ek_certificate_with_neither_subject_nor_tpm_in_its_san_is_refused) {
+    struct trio t = ek();
+    t.leaf.subject_alt_name = bytes_of(NULL, 0);
+    struct scene s = ek_scene(&t);
+    assert_refused(&s, "neither its subject nor its subjectAltName");
+    t.leaf.subject_alt_name = LITERAL("\x82\x01x");
+    t.leaf.subject_alt_name_critical = false;
+    s = ek_scene(&t);
+    assert_refused(&s, "neither its subject nor its subjectAltName");
+}
+END_TEST
+
+START_TEST(ek_certificate_may_be_valid_to_the_last_second_of_year_9999) {
+    struct trio t = ek();
+    t.leaf.not_after = t.middle.not_after = t.root.not_after = 253402300799;
+    struct scene s = ek_scene(&t);
+    s.now = 253402300799;
+    assert_holds(&s);
+    t.root.not_after--;
+    s = ek_scene(&t);
+    s.now = 253402300799;
+    assert_refused(&s, "expired");
+    /* There is no later time that a certificate could state. */
+    struct detail detail = {0};
+    uint8_t buffer[64];
+    struct writer w = writer_of(buffer, sizeof buffer);
+    size_t mark = der_open(&w, DER_SEQUENCE);
+    der_write(&w, DER_UTC_TIME, bytes_of_text("200101000000Z"));
+    der_write(&w, DER_GENERALIZED_TIME, bytes_of_text("100000101000000Z"));
+    der_close(&w, mark);
+    t.leaf.validity = writer_bytes(&w);
+    s = ek_scene(&t);
+    ck_assert_int_eq(verify(&s, &detail), STATUS_MALFORMED);
+}
+END_TEST
+
+/* What TPM vendors do, each in every place of a chain. */
+static void depart(struct cert_spec *spec, int how) {
+    if (how == 0) {
+        spec->serial = LITERAL("\x80\x01");
+    } else if (how == 1) {
+        spec->serial = LITERAL("\x00\x01");
+    } else {
+        spec->subject_name = cert_name_of_two("x", "y", false);
+    }
+}
+
+START_TEST(departure_from_der_is_overlooked_for_eks_and_for_nothing_else) {
+    static const char *const reasons[] = {"negative", "shortest", "not sorted"};
+    for (int who = ROOT; who <= LEAF; who++) {
+        for (int how = 0; how < 3; how++) {
+            struct trio t = ek();
+            t.leaf.extended_key_usage = bytes_of(NULL, 0);
+            t.leaf.key_usage = -1;
+            depart(pick(&t, (enum who)who), how);
+            if (how == 2 && who != LEAF) {
+                pick(&t, (enum who)(who + 1))->issuer_name = pick(&t, (enum who)who)->subject_name;
+            }
+            if (how == 2 && who == ROOT) {
+                t.root.issuer_name = t.root.subject_name;
+            }
+            struct scene s = ek_scene(&t);
+            assert_holds(&s);
+            s = client_scene(&t);
+            assert_refused(&s, reasons[how]);
+            s.purpose = CHAIN_ANY;
+            if (who != ROOT || how != 2) {
+                assert_refused(&s, reasons[how]);
+            }
+        }
+    }
+}
+END_TEST
+
+START_TEST(issuer_whose_attributes_come_in_another_order_is_found_for_eks_only) {
+    struct trio t = ek();
+    t.leaf.extended_key_usage = bytes_of(NULL, 0);
+    t.leaf.key_usage = -1;
+    t.middle.subject_name = cert_name_of_two("x", "y", true);
+    t.leaf.issuer_name = cert_name_of_two("x", "y", false);
+    struct scene s = ek_scene(&t);
+    assert_holds(&s);
+    s = client_scene(&t);
+    assert_refused(&s, "not sorted");
+    static const char *const others[][2] = {{"x", "z"}, {"z", "y"}, {"y", "x"}, {"x", "yy"}};
+    for (size_t i = 0; i < 4; i++) {
+        t.leaf.issuer_name = cert_name_of_two(others[i][0], others[i][1], false);
+        s = ek_scene(&t);
+        assert_refused(&s, "no trusted issuer");
+    }
+}
+END_TEST
+
+/* --- TLS clients
+ * -------------------------------------------------------------------------------------- */
+
+START_TEST(client_certificate_with_client_auth_any_or_no_eku_holds) {
+    static const struct bytes ekus[] = {
+        {NULL, 0},
+        {(const uint8_t *)OID_CLIENT_AUTH, sizeof OID_CLIENT_AUTH - 1},
+        {(const uint8_t *)OID_ANY_EXTENDED_KEY_USAGE, 4}};
+    for (size_t i = 0; i < 3; i++) {
+        struct trio t = trio();
+        t.leaf.extended_key_usage = ekus[i];
+        struct scene s = client_scene(&t);
+        assert_holds(&s);
+        t.leaf.key_usage = -1;
+        t.leaf.ca = 0;
+        t.leaf.not_after = 253402300799;
+        s = client_scene(&t);
+        assert_holds(&s);
+    }
+}
+END_TEST
+
+START_TEST(client_certificate_for_another_use_is_refused) {
+    struct trio t = trio();
+    t.leaf.extended_key_usage = LITERAL(OID_SERVER_AUTH);
+    struct scene s = client_scene(&t);
+    assert_refused(&s, "lacks clientAuth");
+    t = trio();
+    t.leaf.key_usage = 0x20; /* keyEncipherment */
+    s = client_scene(&t);
+    assert_refused(&s, "lacks digitalSignature");
+    t = trio();
+    t.leaf.ca = 1;
+    s = client_scene(&t);
+    assert_refused(&s, "a CA's");
+    t = trio();
+    t.leaf.extra[0] = cert_extension(LITERAL("\x2A\x83\x04"), true, LITERAL("\x05\x00"));
+    s = client_scene(&t);
+    assert_refused(&s, "1.2.388");
+    t = trio();
+    t.leaf.not_after = CERT_NOW - 1;
+    s = client_scene(&t);
+    assert_refused(&s, "expired");
+}
+END_TEST
+
+START_TEST(client_certificate_that_stands_in_the_bundle_itself_is_not_trusted_for_it) {
+    struct cert_spec self = cert_leaf("self", 2, "self", 2);
+    struct scene s = {.bundle = {cert_make(&self)},
+                      .num_bundle = 1,
+                      .leaf = cert_make(&self),
+                      .purpose = CHAIN_TLS_CLIENT};
+    assert_refused(&s, "it is no CA");
+}
+END_TEST
+
+/* --- anchors that are named
+ * --------------------------------------------------------------------------- */
+
+/* The bundle of marked and of plain certificates, and what it says of the leaf. */
+static enum status verify_named(const struct bytes *marked, size_t num_marked,
+                                const struct bytes *plain, size_t num_plain, struct bytes leaf,
+                                struct detail *detail) {
+    struct trust_bundle *bundle = NULL;
+    struct arena arena;
+    arena_init(&arena, 4 << 20);
+    const char *named = (const char *)cert_trusted_pem(&arena, marked, num_marked).data;
+    const char *others = (const char *)cert_pem(&arena, plain, num_plain).data;
+    char *pem = arena_printf(&arena, "%s%s", named, others);
+    enum status status = trust_bundle_new(&bundle, bytes_of_text(pem), detail);
+    if (status == STATUS_OK) {
+        status = trust_bundle_verify(bundle, leaf, NULL, 0, CERT_NOW, CHAIN_ANY, detail);
+    }
+    trust_bundle_free(bundle);
+    arena_free(&arena);
+    return status;
+}
+
+START_TEST(intermediate_is_an_anchor_when_it_is_named_as_one) {
+    struct trio t = trio();
+    struct bytes middle = cert_make(&t.middle), leaf = cert_make(&t.leaf);
+    struct detail detail = {0};
+    ck_assert_int_eq(verify_named(&middle, 1, NULL, 0, leaf, &detail), STATUS_OK);
+    /* Unnamed it waits for its root, whether that never was there or was removed. */
+    ck_assert_int_eq(verify_named(NULL, 0, &middle, 1, leaf, &detail), STATUS_INVALID);
+    ck_assert_ptr_nonnull(strstr(detail.text, "no trusted issuer"));
+    /* Another anchor's name helps it nothing. */
+    struct cert_spec other = cert_ca("other", 3, "somebody", 4);
+    struct bytes stranger = cert_make(&other);
+    ck_assert_int_eq(verify_named(&stranger, 1, &middle, 1, leaf, &detail), STATUS_INVALID);
+}
+END_TEST
+
+START_TEST(signature_of_a_named_anchor_is_not_looked_at) {
+    struct trio t = trio();
+    struct detail detail = {0};
+    t.middle.signer = 5; /* not the root's key */
+    t.middle.inner_algorithm = LITERAL("\x30\x06\x06\x04\x2A\x03\x04\x05");
+    struct bytes middle = cert_make(&t.middle), leaf = cert_make(&t.leaf);
+    ck_assert_msg(verify_named(&middle, 1, NULL, 0, leaf, &detail) == STATUS_OK, "%s", detail.text);
+}
+END_TEST
+
+START_TEST(named_anchor_is_held_to_what_it_says_of_itself) {
+    struct detail detail = {0};
+    struct trio t = trio();
+    t.middle.not_after = CERT_NOW - 1;
+    struct bytes middle = cert_make(&t.middle), leaf = cert_make(&t.leaf);
+    ck_assert_int_eq(verify_named(&middle, 1, NULL, 0, leaf, &detail), STATUS_INVALID);
+    ck_assert_ptr_nonnull(strstr(detail.text, "expired"));
+    t = trio();
+    t.middle.key_usage = 0x80;
+    middle = cert_make(&t.middle);
+    ck_assert_int_eq(verify_named(&middle, 1, NULL, 0, leaf, &detail), STATUS_INVALID);
+    ck_assert_ptr_nonnull(strstr(detail.text, "keyCertSign"));
+    t.leaf.subject = "named";
+    leaf = cert_make(&t.leaf);
+    ck_assert_int_eq(verify_named(&leaf, 1, NULL, 0, leaf, &detail), STATUS_INVALID);
+    ck_assert_ptr_nonnull(strstr(detail.text, "certificate 1: it is marked as an anchor"));
+}
+END_TEST
+
+START_TEST(certificate_that_cannot_serve_in_a_bundle_is_told_apart) {
+    struct detail detail = {0};
+    bool is_anchor = false;
+    struct trio t = trio();
+    struct trust_certificate c = {.der = cert_make(&t.root)};
+    ck_assert_int_eq(trust_certificate_check(&is_anchor, &c, CHAIN_TPM_EK, &detail), STATUS_OK);
+    ck_assert(is_anchor);
+    c.der = cert_make(&t.middle);
+    ck_assert_int_eq(trust_certificate_check(&is_anchor, &c, CHAIN_TPM_EK, &detail), STATUS_OK);
+    ck_assert(!is_anchor);
+    c.anchor = true;
+    ck_assert_int_eq(trust_certificate_check(&is_anchor, &c, CHAIN_TPM_EK, &detail), STATUS_OK);
+    ck_assert(is_anchor);
+    c = (struct trust_certificate){.der = cert_make(&t.leaf)};
+    ck_assert_int_eq(trust_certificate_check(&is_anchor, &c, CHAIN_TPM_EK, &detail),
+                     STATUS_INVALID);
+    ck_assert_ptr_nonnull(strstr(detail.text, "no CA"));
+    struct cert_spec odd = cert_ca("odd", 1, "root", 0);
+    odd.serial = LITERAL("\x80");
+    c.der = cert_make(&odd);
+    ck_assert_int_eq(trust_certificate_check(&is_anchor, &c, CHAIN_TPM_EK, &detail), STATUS_OK);
+    ck_assert_int_eq(trust_certificate_check(&is_anchor, &c, CHAIN_TLS_CLIENT, &detail),
+                     STATUS_INVALID);
+    odd = cert_ca("odd", 1, "root", 0);
+    odd.extra[0] = cert_extension(DER_OID_OF(OID_NAME_CONSTRAINTS), false, LITERAL("\x30\x00"));
+    c.der = cert_make(&odd);
+    ck_assert_int_eq(trust_certificate_check(&is_anchor, &c, CHAIN_TPM_EK, &detail),
+                     STATUS_INVALID);
+    odd = cert_ca("odd", CERT_KEY_RSA, "root", 0);
+    odd.spki = cert_oaep_spki(CERT_KEY_RSA, bytes_of(NULL, 0));
+    c.der = cert_make(&odd);
+    ck_assert_int_eq(trust_certificate_check(&is_anchor, &c, CHAIN_TPM_EK, &detail),
+                     STATUS_INVALID);
+    ck_assert_ptr_nonnull(strstr(detail.text, "kind"));
 }
 END_TEST
 
@@ -692,11 +952,25 @@ int main(void) {
     TCase *eks = tcase_create("EK certificates");
     tcase_add_test(eks, ek_certificate_with_critical_san_and_empty_subject_holds);
     tcase_add_test(eks, ek_certificate_with_all_attributes_in_one_rdn_holds);
-    tcase_add_test(eks, ek_certificate_without_eku_or_without_san_holds);
+    tcase_add_test(eks, ek_certificate_without_eku_or_with_a_subject_and_no_san_holds);
+    tcase_add_test(eks, ek_certificate_with_neither_subject_nor_tpm_in_its_san_is_refused);
+    tcase_add_test(eks, ek_certificate_may_be_valid_to_the_last_second_of_year_9999);
+    tcase_add_test(eks, departure_from_der_is_overlooked_for_eks_and_for_nothing_else);
+    tcase_add_test(eks, issuer_whose_attributes_come_in_another_order_is_found_for_eks_only);
     tcase_add_test(eks, ek_certificate_with_another_eku_is_refused);
     tcase_add_test(eks, ek_certificate_whose_critical_san_is_not_of_a_tpm_is_refused);
     tcase_add_test(eks, ek_certificate_that_is_a_ca_is_refused);
     tcase_add_test(eks, ek_certificate_with_an_unknown_critical_extension_is_refused);
+    TCase *clients = tcase_create("TLS clients");
+    tcase_add_test(clients, client_certificate_with_client_auth_any_or_no_eku_holds);
+    tcase_add_test(clients, client_certificate_for_another_use_is_refused);
+    tcase_add_test(clients,
+                   client_certificate_that_stands_in_the_bundle_itself_is_not_trusted_for_it);
+    TCase *named = tcase_create("anchors that are named");
+    tcase_add_test(named, intermediate_is_an_anchor_when_it_is_named_as_one);
+    tcase_add_test(named, signature_of_a_named_anchor_is_not_looked_at);
+    tcase_add_test(named, named_anchor_is_held_to_what_it_says_of_itself);
+    tcase_add_test(named, certificate_that_cannot_serve_in_a_bundle_is_told_apart);
     TCase *loading = tcase_create("loading");
     tcase_add_test(loading, bundle_with_one_unreadable_certificate_is_refused_with_its_number);
     tcase_add_test(loading, bundle_of_nothing_is_refused);
@@ -704,6 +978,8 @@ int main(void) {
     suite_add_tcase(suite, holding);
     suite_add_tcase(suite, refused);
     suite_add_tcase(suite, eks);
+    suite_add_tcase(suite, clients);
+    suite_add_tcase(suite, named);
     suite_add_tcase(suite, loading);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

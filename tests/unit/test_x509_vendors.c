@@ -2,6 +2,7 @@
  * test passes at once, saying so, where the data is absent. */
 #include "server/base/file.h"
 #include "server/crypto/x509.h"
+#include "server/identity/enrolment.h"
 #include "tests/unit/lab.h"
 
 #include <check.h>
@@ -53,6 +54,23 @@ START_TEST(every_certificate_that_vendors_publish_is_read) {
 }
 END_TEST
 
+/* Roots that are not published with what they signed. */
+static bool is_known_orphan(const char *reason) {
+    return strstr(reason, "no trusted issuer") != NULL &&
+           (strstr(reason, "CN=AMD Root CA R4'") != NULL ||
+            strstr(reason, "CN=STM TPM ECC Root CA 01'") != NULL);
+}
+
+/* Nuvoton's roots of four series: an EK's chain overlooks the order, other chains do not. */
+static bool is_known_departure(const struct certificate *c, const char *reason) {
+    struct trust_certificate given = {.der = c->der};
+    bool is_anchor = false;
+    return strstr(reason, "a SET in a name is not sorted") != NULL &&
+           strstr(c->subject, "CN=Nuvoton TPM Root CA ") == c->subject &&
+           trust_certificate_check(&is_anchor, &given, CHAIN_TPM_EK, NULL) == STATUS_OK &&
+           is_anchor;
+}
+
 /* Each of them as if it were the end of a chain: all but those whose root is not published with
  * them. */
 START_TEST(certificates_that_vendors_publish_chain_to_their_roots) {
@@ -60,7 +78,7 @@ START_TEST(certificates_that_vendors_publish_chain_to_their_roots) {
     struct trust_bundle *bundle;
     struct arena arena;
     struct bytes der[ALL_MAX];
-    size_t len, num, held = 0, expired = 0, orphans = 0;
+    size_t len, num, held = 0, unsorted = 0, orphans = 0;
     if (data == NULL) {
         return;
     }
@@ -72,25 +90,63 @@ START_TEST(certificates_that_vendors_publish_chain_to_their_roots) {
     for (size_t i = 0; i < num; i++) {
         struct certificate c;
         struct detail detail = {0};
-        ck_assert_int_eq(certificate_parse(&c, der[i], NULL), STATUS_OK);
+        ck_assert_int_eq(certificate_parse_as_met(&c, der[i], NULL), STATUS_OK);
         ck_assert_msg(c.key.kind != KEY_NONE, "%s", c.subject);
         ck_assert(c.is_ca);
         enum status status = trust_bundle_verify(bundle, der[i], NULL, 0, now, CHAIN_ANY, &detail);
-        bool orphan = strstr(detail.text, "no trusted issuer") != NULL;
-        bool late = strstr(detail.text, "expired") != NULL;
-        ck_assert_msg(status == STATUS_OK || orphan || late, "%s: %s", c.subject, detail.text);
+        bool orphan = is_known_orphan(detail.text);
+        bool departs = is_known_departure(&c, detail.text);
+        ck_assert_msg(status == STATUS_OK || orphan || departs, "%s: %s", c.subject, detail.text);
         held += status == STATUS_OK;
         orphans += orphan;
-        expired += late;
+        unsorted += departs;
         if (status != STATUS_OK) {
             (void)printf("# %s: %s\n", c.subject, detail.text);
         }
     }
-    (void)printf("# %zu chain to a root, %zu lack theirs, %zu have expired\n", held, orphans,
-                 expired);
-    ck_assert_uint_ge(held * 10, num * 9);
+    (void)printf(
+        "# of %zu: %zu chain to a root, %zu roots with an unsorted SET are anchors for EKs "
+        "only, %zu lack their root\n",
+        num, held, unsorted, orphans);
+    ck_assert_uint_ge((held + unsorted) * 10, num * 9);
     arena_free(&arena);
     trust_bundle_free(bundle);
+    free(pem);
+}
+END_TEST
+
+/* Those without their root, once who puts them into the bundle says that they are anchors. */
+START_TEST(certificates_without_their_root_chain_when_their_issuers_are_named_anchors) {
+    const char *data = lab_data();
+    struct trust_bundle *bundle;
+    struct arena arena;
+    static struct trust_certificate all[ALL_MAX];
+    size_t len, num, named = 0;
+    if (data == NULL) {
+        return;
+    }
+    uint8_t *pem = vendors(data, &len);
+    arena_init(&arena, 8 << 20);
+    ck_assert_int_eq(pem_trust_certificates(&arena, all, &num, ALL_MAX, bytes_of(pem, len), NULL),
+                     STATUS_OK);
+    for (size_t i = 0; i < num; i++) {
+        struct certificate c;
+        ck_assert_int_eq(certificate_parse_as_met(&c, all[i].der, NULL), STATUS_OK);
+        all[i].anchor = strstr(c.issuer, "CN=AMD Root CA R4") != NULL ||
+                        strstr(c.issuer, "CN=STM TPM ECC Root CA 01") != NULL;
+        named += all[i].anchor;
+    }
+    ck_assert_int_eq(trust_bundle_of(&bundle, all, num, NULL), STATUS_OK);
+    for (size_t i = 0; i < num; i++) {
+        struct detail detail = {0};
+        enum status status =
+            trust_bundle_verify(bundle, all[i].der, NULL, 0, now, CHAIN_ANY, &detail);
+        ck_assert_msg(status == STATUS_OK || strstr(detail.text, "not sorted") != NULL, "%s",
+                      detail.text);
+    }
+    (void)printf("# %zu named as anchors: no certificate lacks its root\n", named);
+    trust_bundle_free(bundle);
+    arena_free(&arena);
     free(pem);
 }
 END_TEST
@@ -187,6 +243,71 @@ static void check_booted(const char *folder) {
     free(pem);
 }
 
+static struct bytes der_of(const char *data, const char *name, struct arena *arena) {
+    char path[PATH_SIZE];
+    uint8_t *content;
+    size_t len;
+    struct bytes der;
+    (void)snprintf(path, sizeof path, "%s/%s", data, name);
+    ck_assert_int_eq(file_read(&content, &len, path, 1 << 16, NULL), STATUS_OK);
+    struct bytes in = bytes_of(content, len);
+    size_t num = 0;
+    if (pem_certificates(arena, &der, &num, 1, in, NULL) != STATUS_OK) {
+        der = arena_bytes(arena, in);
+    }
+    free(content);
+    return der;
+}
+
+/* Published beside quotes and EKs: which chain to a vendor or to the root beside them, and what
+ * stands against the others. */
+static const struct {
+    const char *leaf, *root, *reason; /* root NULL: the vendors; reason NULL: it chains */
+    enum chain_purpose purpose;
+} others[] = {
+    {"ek/certs/infineon_optiga_rsa_mfg007_ek.der", NULL, NULL, CHAIN_TPM_EK},
+    {"ek/certs/gcp-vtpm-ek.pem", NULL, "no trusted issuer 'C=US, ST=California", CHAIN_TPM_EK},
+    {"ek/certs/swtpm_fedora33_ek.der", NULL, "no trusted issuer 'CN=swtpm-localca'", CHAIN_TPM_EK},
+    {"quotes/verifier_tpm_test/validAk.cert.pem", "quotes/verifier_tpm_test/validCa.cert.pem", NULL,
+     CHAIN_ANY},
+    {"quotes/verifier_tpm_test/validAk.cert.pem", "quotes/verifier_tpm_test/invalidCaTpm.cert.pem",
+     "no trusted issuer", CHAIN_ANY},
+    {"quotes/verifier_azure_test/vtpm_ak.cert.der", NULL,
+     "no trusted issuer 'CN=Global Virtual TPM CA - 03'", CHAIN_ANY},
+    {"quotes/verifier_azure_test/vtpm_ak.cert.der", NULL, "lacks tcg-kp-EKCertificate",
+     CHAIN_TPM_EK},
+};
+
+START_TEST(certificates_beside_quotes_chain_or_it_is_known_why_not) {
+    const char *data = lab_data();
+    struct trust_bundle *bundle;
+    struct detail detail = {0};
+    struct arena arena;
+    if (data == NULL) {
+        return;
+    }
+    arena_init(&arena, 1 << 20);
+    if (others[_i].root == NULL) {
+        size_t len;
+        uint8_t *pem = vendors(data, &len);
+        ck_assert_int_eq(trust_bundle_new(&bundle, bytes_of(pem, len), NULL), STATUS_OK);
+        free(pem);
+    } else {
+        struct trust_certificate root = {.der = der_of(data, others[_i].root, &arena)};
+        ck_assert_int_eq(trust_bundle_of(&bundle, &root, 1, NULL), STATUS_OK);
+    }
+    struct bytes area = der_of(data, others[_i].leaf, &arena), der;
+    ck_assert_int_eq(ek_certificate_unwrap(&der, area, &detail), STATUS_OK);
+    enum status status =
+        trust_bundle_verify(bundle, der, NULL, 0, now, others[_i].purpose, &detail);
+    (void)printf("# %s: %s\n", others[_i].leaf, status == STATUS_OK ? "chains" : detail.text);
+    ck_assert_int_eq(status, others[_i].reason == NULL ? STATUS_OK : STATUS_INVALID);
+    ck_assert(status == STATUS_OK || strstr(detail.text, others[_i].reason) != NULL);
+    trust_bundle_free(bundle);
+    arena_free(&arena);
+}
+END_TEST
+
 START_TEST(ek_certificates_of_the_recorded_boots_chain_to_their_authority) {
     const char *data = lab_data();
     char folder[PATH_SIZE];
@@ -204,6 +325,8 @@ START_TEST(ek_certificates_of_the_recorded_boots_chain_to_their_authority) {
             checked++;
         }
     }
+    (void)printf("# %u recorded boots: both EK certificates of each chain to their authority\n",
+                 checked);
     (void)closedir(dir);
     ck_assert_uint_gt(checked, 0);
 }
@@ -214,9 +337,13 @@ int main(void) {
     tcase_set_timeout(published, 60);
     tcase_add_test(published, every_certificate_that_vendors_publish_is_read);
     tcase_add_test(published, certificates_that_vendors_publish_chain_to_their_roots);
+    tcase_add_test(published,
+                   certificates_without_their_root_chain_when_their_issuers_are_named_anchors);
     tcase_add_test(published, certificate_published_by_a_vendor_with_a_flipped_bit_does_not_chain);
     tcase_add_test(published, ek_certificate_of_a_real_tpm_chains_to_its_vendor);
     tcase_add_test(published, ek_certificates_of_the_recorded_boots_chain_to_their_authority);
+    tcase_add_loop_test(published, certificates_beside_quotes_chain_or_it_is_known_why_not, 0,
+                        (int)(sizeof others / sizeof others[0]));
     Suite *suite = suite_create("x509: vendors");
     suite_add_tcase(suite, published);
     SRunner *runner = srunner_create(suite);
