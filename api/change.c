@@ -46,7 +46,7 @@ static enum status check_operator(struct change *c, struct store_writer *writer)
     }
     unsigned role = status == STATUS_OK && !row.disabled ? role_from_name(row.role) : 0;
     bool allowed = (role & r->route->roles) != 0 &&
-                   memcmp(row.certificate_sha256, r->x->peer->leaf_sha256, 32) == 0;
+                   operator_certificate(&row, r->x->peer->leaf_sha256) != NULL;
     r->role = role;
     return allowed ? STATUS_OK : change_fail(c, PROBLEM_FORBIDDEN, STATUS_DENIED);
 }

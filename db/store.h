@@ -136,7 +136,8 @@ struct baseline_row {
     enum baseline_state state;
     struct bytes document; /* JSON as given */
     uint8_t document_sha256[32];
-    char created_by[STORE_NAME], activated_by[STORE_NAME]; /* operators; "" while not */
+    char created_by[STORE_NAME], updated_by[STORE_NAME],
+        activated_by[STORE_NAME]; /* operators; "" while not; updated_by changed the document */
     int64_t created, updated, activated, retired, version; /* 0 while not */
 };
 /* The verbs of models and baselines that change a row want the version that was read, CONFLICT when
@@ -336,12 +337,21 @@ MUST_USE enum status store_walk(struct store_reader *, const struct store_visito
                                 int64_t now);
 
 /* --- registered certificates: operators and proxies --- */
+enum { OPERATOR_MAX_CERTIFICATES = 4, STORE_ACTOR = STORE_NAME + 16 };
+struct operator_certificate {
+    uint8_t sha256[32];         /* of the DER */
+    char subject[257];          /* one line, cut to fit; "" when only the digest is known */
+    int64_t not_after;          /* 0: not known */
+    int64_t added;              /* of equal ones the smaller digest comes first */
+    char added_by[STORE_ACTOR]; /* an operator's name, "host:<user>"; "" when that was not kept */
+};
 struct operator_row {
     char name[STORE_NAME];
     char role[17]; /* viewer, operator, author, approver, admin */
-    uint8_t certificate_sha256[32];
     bool disabled;
     int64_t created, updated;
+    struct operator_certificate certificate[OPERATOR_MAX_CERTIFICATES]; /* oldest first */
+    size_t num_certificates;                                            /* at least 1 */
 };
 struct proxy_row {
     char name[STORE_NAME];
@@ -355,13 +365,25 @@ MUST_USE enum status store_operator_get(struct store_reader *, struct operator_r
 MUST_USE enum status store_operator_list(struct store_reader *, struct arena *,
                                          struct operator_row **out, size_t *num,
                                          struct store_page page); /* by name */
-/* A put inserts, or with `replace` overwrites what has the name (created stays). CONFLICT: the name
- * or the certificate is taken, or no admin would be left that is not disabled. */
+/* A put inserts, with the row's certificates; or with `replace` overwrites role, disabled and updated
+ * of what has the name. CONFLICT: the name or a certificate is taken, or nobody would be left at
+ * row->updated who is an admin, not disabled, and has a certificate that has not expired. */
 MUST_USE enum status store_operator_put(struct store_writer *, const struct operator_row *row,
                                         bool replace);
-MUST_USE enum status
-store_operator_delete(struct store_writer *,
-                      const char *name); /* CONFLICT: the last admin that is not disabled */
+MUST_USE enum status store_operator_delete(struct store_writer *, const char *name,
+                                           int64_t now); /* CONFLICT: the last admin, as above */
+/* NOT_FOUND: no such operator. CONFLICT: it is registered already, here or with another. LIMIT:
+ * the operator has OPERATOR_MAX_CERTIFICATES. */
+MUST_USE enum status store_operator_certificate_add(struct store_writer *, const char *name,
+                                                    const struct operator_certificate *row);
+/* NOT_FOUND: the operator has no such certificate. CONFLICT: its only one, or the last with which
+ * an admin may come in, as above. */
+MUST_USE enum status store_operator_certificate_delete(struct store_writer *, const char *name,
+                                                       const uint8_t sha256[static 32],
+                                                       int64_t now);
+/* The row's certificate with this digest, or NULL. */
+const struct operator_certificate *operator_certificate(const struct operator_row *row,
+                                                        const uint8_t sha256[static 32]);
 MUST_USE enum status store_proxy_get(struct store_reader *, struct proxy_row *out,
                                      const char *name);
 MUST_USE enum status store_proxy_list(struct store_reader *, struct arena *, struct proxy_row **out,
@@ -384,10 +406,10 @@ struct audit_checkpoint_row {
 struct audit_row {
     int64_t seq; /* from 1, without gaps */
     int64_t time_ms;
-    char actor[STORE_NAME + 16]; /* "operator:alice", "device:<id>", "system" */
-    char action[49];             /* "baseline.activate", "device.enrol", "credential.revoke", ... */
-    char object[129];            /* what it was done to: "baseline:<id>" */
-    struct bytes before, after;  /* JSON or empty */
+    char actor[STORE_ACTOR];    /* "operator:alice", "device:<id>", "host:<user>", "system" */
+    char action[49];            /* "baseline.activate", "device.enrol", "credential.revoke", ... */
+    char object[129];           /* what it was done to: "baseline:<id>" */
+    struct bytes before, after; /* JSON or empty */
     char request_id[STORE_ID];
     uint8_t hash[32];     /* zeros: the entry is older than the chain */
     uint8_t previous[32]; /* the hash of the entry before; zeros: of the first. Not kept: given */

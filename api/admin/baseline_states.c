@@ -80,7 +80,9 @@ static enum status check_document(struct change *c, struct store_writer *writer,
 static enum status check_activation(struct change *c, struct store_writer *writer,
                                     const struct baseline_row *row, struct detail *detail) {
     const struct request *r = c->r;
-    if (strcmp(row->created_by, r->operator_name) == 0 && r->role != ROLE_ADMIN) {
+    bool own = strcmp(row->created_by, r->operator_name) == 0 ||
+               strcmp(row->updated_by, r->operator_name) == 0;
+    if (own && r->role != ROLE_ADMIN) {
         return change_fail(c, PROBLEM_OWN_BASELINE, STATUS_DENIED);
     }
     enum status status = check_number(c, writer, row->model);

@@ -16,6 +16,7 @@ void write_baseline(struct json_out *o, const char *name, const struct baseline_
     json_out_text(o, "state", baseline_state_name(row->state));
     json_out_hex(o, "document_sha256", bytes_of(row->document_sha256, 32));
     json_out_text_or_null(o, "created_by", row->created_by);
+    json_out_text_or_null(o, "updated_by", row->updated_by);
     json_out_text_or_null(o, "activated_by", row->activated_by);
     json_out_time(o, "created_at", row->created);
     json_out_time(o, "updated_at", row->updated);
@@ -203,8 +204,8 @@ static enum status apply_update(struct change *c, struct store_writer *writer,
     b->row.state = old.state;
     b->row.created = old.created;
     b->row.updated = change_now(c);
-    /* Who wrote the words that are there now may not activate them. */
-    text_copy(b->row.created_by, sizeof b->row.created_by, c->r->operator_name);
+    text_copy(b->row.created_by, sizeof b->row.created_by, old.created_by);
+    text_copy(b->row.updated_by, sizeof b->row.updated_by, c->r->operator_name);
     b->row.version = old.version;
     status = store_baseline_update(writer, &b->row);
     b->row.version = old.version + 1;

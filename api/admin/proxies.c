@@ -6,10 +6,12 @@
 static const struct field create_fields[] = {
     REGISTERED_NAME,
     {"dialect", FIELD_TEXT, false, 1, 16, offsetof(struct registered_body, dialect)},
-    REGISTERED_FIELDS};
+    REGISTERED_CERTIFICATE,
+    REGISTERED_DISABLED};
 static const struct field update_fields[] = {
     {"dialect", FIELD_TEXT, false, 1, 16, offsetof(struct registered_body, dialect)},
-    REGISTERED_FIELDS};
+    REGISTERED_CERTIFICATE,
+    REGISTERED_DISABLED};
 const struct shape proxy_create_shape = SHAPE(create_fields, struct registered_body);
 const struct shape proxy_update_shape = SHAPE(update_fields, struct registered_body);
 
@@ -17,8 +19,7 @@ struct proxy_change {
     struct change change; /* first */
     const struct registered_body *body;
     struct proxy_row row;
-    uint8_t sha256[32];
-    bool has_sha256;
+    struct registered_certificate certificate;
 };
 
 static void write_proxy(struct json_out *o, const struct proxy_row *row) {
@@ -115,12 +116,12 @@ enum http_next proxy_create(struct request *r) {
     if (p == NULL) {
         return problem(r->x, PROBLEM_INTERNAL);
     }
-    if (!check_dialect(r, body->dialect) ||
-        !registered_read(r, p->row.certificate_sha256, &p->has_sha256, body, true)) {
+    if (!check_dialect(r, body->dialect) || !registered_read(r, &p->certificate, body, true)) {
         return HTTP_ANSWER;
     }
     text_copy(p->row.name, sizeof p->row.name, body->name);
     text_copy(p->row.dialect, sizeof p->row.dialect, "none");
+    memcpy(p->row.certificate_sha256, p->certificate.sha256, 32);
     p->row.disabled = body->disabled;
     p->row.created = p->row.updated = change_now(&p->change);
     return change_submit(&p->change);
@@ -146,8 +147,8 @@ static enum status apply_update(struct change *c, struct store_writer *writer,
     }
     p->row.disabled = p->body->disabled;
     p->row.updated = change_now(c);
-    if (p->has_sha256) {
-        memcpy(p->row.certificate_sha256, p->sha256, 32);
+    if (p->certificate.given) {
+        memcpy(p->row.certificate_sha256, p->certificate.sha256, 32);
     }
     status = store_proxy_put(writer, &p->row, true);
     if (status == STATUS_CONFLICT) {
@@ -174,7 +175,7 @@ enum http_next proxy_update(struct request *r) {
     }
     p->body = r->body;
     if (!check_dialect(r, p->body->dialect) ||
-        !registered_read(r, p->sha256, &p->has_sha256, p->body, false)) {
+        !registered_read(r, &p->certificate, p->body, false)) {
         return HTTP_ANSWER;
     }
     return change_submit(&p->change);

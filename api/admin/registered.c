@@ -9,7 +9,7 @@ static bool bad_certificate(struct request *r, const char *why) {
     return false;
 }
 
-static bool read_pem(struct request *r, uint8_t sha256[static 32], const char *pem) {
+static bool read_pem(struct request *r, struct registered_certificate *out, const char *pem) {
     struct bytes der;
     size_t num = 0;
     struct certificate certificate;
@@ -24,14 +24,18 @@ static bool read_pem(struct request *r, uint8_t sha256[static 32], const char *p
     if (certificate.is_ca) {
         return bad_certificate(r, "an authority's certificate registers nobody");
     }
-    memcpy(sha256, certificate.sha256, 32);
+    memcpy(out->sha256, certificate.sha256, 32);
+    out->der = der;
+    out->not_after = certificate.not_after;
+    _Static_assert(sizeof out->subject >= sizeof certificate.subject, "the subject fits");
+    text_copy(out->subject, sizeof out->subject, certificate.subject);
     return true;
 }
 
-bool registered_read(struct request *r, uint8_t sha256[static 32], bool *given,
+bool registered_read(struct request *r, struct registered_certificate *out,
                      const struct registered_body *body, bool required) {
     bool pem = body->certificate != NULL, digest = body->certificate_sha256.len == 32;
-    *given = pem || digest;
+    *out = (struct registered_certificate){.given = pem || digest};
     if (body->name != NULL && !name_is_valid(body->name)) {
         (void)problem_detail(r->x, PROBLEM_INVALID_FIELD, "name: 1 to 64 of [A-Za-z0-9._-]");
         return false;
@@ -39,12 +43,12 @@ bool registered_read(struct request *r, uint8_t sha256[static 32], bool *given,
     if (pem && digest) {
         return bad_certificate(r, "either this or certificate_sha256");
     }
-    if (required && !*given) {
+    if (required && !out->given) {
         (void)problem_detail(r->x, PROBLEM_MISSING_FIELD, "certificate or certificate_sha256");
         return false;
     }
     if (digest) {
-        memcpy(sha256, body->certificate_sha256.data, 32);
+        memcpy(out->sha256, body->certificate_sha256.data, 32);
     }
-    return !pem || read_pem(r, sha256, body->certificate);
+    return !pem || read_pem(r, out, body->certificate);
 }

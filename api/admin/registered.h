@@ -10,23 +10,27 @@ struct registered_body {
     struct bytes certificate_sha256;
     bool disabled;
 };
-#define REGISTERED_FIELDS                                                                          \
-    {"certificate", FIELD_TEXT, false, 1, 16384, offsetof(struct registered_body, certificate)},   \
-        {"certificate_sha256",                                                                     \
-         FIELD_SHA256,                                                                             \
-         false,                                                                                    \
-         0,                                                                                        \
-         0,                                                                                        \
-         offsetof(struct registered_body, certificate_sha256)},                                    \
-    {                                                                                              \
-        "disabled", FIELD_BOOLEAN, false, 0, 0, offsetof(struct registered_body, disabled)         \
+#define REGISTERED_CERTIFICATE                                                                     \
+    {"certificate", FIELD_TEXT, false, 1, 16384, offsetof(struct registered_body, certificate)}, { \
+        "certificate_sha256", FIELD_SHA256, false, 0, 0,                                           \
+            offsetof(struct registered_body, certificate_sha256)                                   \
     }
+#define REGISTERED_DISABLED                                                                        \
+    {"disabled", FIELD_BOOLEAN, false, 0, 0, offsetof(struct registered_body, disabled)}
 #define REGISTERED_NAME                                                                            \
     {"name", FIELD_TEXT, true, 1, STORE_NAME - 1, offsetof(struct registered_body, name)}
 
-/* Checks the name, when there is one, and finds the digest: of the one certificate, or as it was
- * given; *given says whether. With `required` one of them must stand there. False: answered. */
-MUST_USE bool registered_read(struct request *r, uint8_t sha256[static 32], bool *given,
+/* What a request registers: a certificate, or its digest only. */
+struct registered_certificate {
+    bool given;
+    uint8_t sha256[32];
+    struct bytes der;  /* empty: only the digest was given, and what follows is not known */
+    char subject[257]; /* one line, cut to fit */
+    int64_t not_after; /* 0: not known */
+};
+/* Checks the name, when there is one, and reads the certificate, when there is one. With `required`
+ * there must be. False: answered. */
+MUST_USE bool registered_read(struct request *r, struct registered_certificate *out,
                               const struct registered_body *body, bool required);
 
 #endif

@@ -10,6 +10,7 @@ static enum status read_head(struct query *q, struct arena *arena, void *out) {
     row->state = (enum baseline_state)column_int(q);
     column_sha256(q, row->document_sha256);
     column_text(q, row->created_by, sizeof row->created_by);
+    column_text(q, row->updated_by, sizeof row->updated_by);
     column_text(q, row->activated_by, sizeof row->activated_by);
     row->created = column_int(q);
     row->updated = column_int(q);
@@ -76,6 +77,7 @@ enum status store_baseline_insert(struct store_writer *writer, const struct base
     bind_int(&q, row->state);
     bind_sha256(&q, row->document_sha256);
     bind_text(&q, row->created_by);
+    bind_text(&q, row->updated_by);
     bind_text(&q, row->activated_by);
     bind_int(&q, row->created);
     bind_int(&q, row->updated);
@@ -108,7 +110,7 @@ enum status store_baseline_update(struct store_writer *writer, const struct base
     bind_text(&q, row->label);
     bind_int(&q, row->state);
     bind_sha256(&q, row->document_sha256);
-    bind_text(&q, row->created_by);
+    bind_text(&q, row->updated_by);
     bind_text(&q, row->activated_by);
     bind_int(&q, row->updated);
     bind_int(&q, row->activated);

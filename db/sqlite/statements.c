@@ -6,8 +6,8 @@
     "created, updated, version"
 #define ANCHOR_COLUMNS "model, purpose, sha256, subject, not_after, added, added_by, der"
 #define BASELINE_COLUMNS                                                                           \
-    "id, model, label, state, document_sha256, created_by, activated_by, created, updated, "       \
-    "activated, retired, version"
+    "id, model, label, state, document_sha256, created_by, updated_by, activated_by, created, "    \
+    "updated, activated, retired, version"
 #define ENROLLMENT_COLUMNS                                                                         \
     "id, device_id, model, address, state, key_protection, nonce, secret_sha256, ek_public, "      \
     "ak_public, ek_certificate, csr_spki, certificate, created, expires"
@@ -38,6 +38,7 @@
     " c.seq, c.hash, c.time, c.trust_domain, c.authority, c.signature"
 #define AUDIT_FROM         " FROM audit AS a LEFT JOIN audit_checkpoint AS c ON c.seq = a.seq"
 #define AUDIT_AFTER_PRUNED "max(?1, coalesce((SELECT max(through_seq) FROM audit_prune), 0))"
+#define OPERATOR_COLUMNS   "name, role, disabled, created, updated"
 #define REGISTERED_COLUMNS "certificate_sha256, disabled, created, updated"
 
 const char *const statements[NUM_STATEMENTS] = {
@@ -73,9 +74,9 @@ const char *const statements[NUM_STATEMENTS] = {
     [SQL_BASELINE_IN_FORCE] = "SELECT " BASELINE_COLUMNS " FROM baseline WHERE state IN (4, 5)"
                               " ORDER BY activated, id",
     [SQL_BASELINE_INSERT] = "INSERT INTO baseline (" BASELINE_COLUMNS ", document)"
-                            " VALUES (?,?,?,?,?,?,?,?,?,?,?,1,?)",
+                            " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,1,?)",
     [SQL_BASELINE_UPDATE] =
-        "UPDATE baseline SET label = ?3, state = ?4, document_sha256 = ?5, created_by = ?6,"
+        "UPDATE baseline SET label = ?3, state = ?4, document_sha256 = ?5, updated_by = ?6,"
         " activated_by = ?7, updated = ?8, activated = ?9, retired = ?10, document = ?11,"
         " version = version + 1 WHERE id = ?1 AND version = ?2",
     [SQL_BASELINE_STATE] = "SELECT state FROM baseline WHERE id = ?",
@@ -182,16 +183,25 @@ const char *const statements[NUM_STATEMENTS] = {
     [SQL_CREDENTIAL_WALK] =
         "SELECT " CREDENTIAL_COLUMNS " FROM credential NOT INDEXED WHERE not_after > ?",
 
-    [SQL_OPERATOR_GET] = "SELECT name, role, " REGISTERED_COLUMNS " FROM operator WHERE name = ?",
-    [SQL_OPERATOR_LIST] = "SELECT name, role, " REGISTERED_COLUMNS
-                          " FROM operator WHERE name > ? ORDER BY name LIMIT ?",
-    [SQL_OPERATOR_INSERT] =
-        "INSERT INTO operator (name, role, " REGISTERED_COLUMNS ") VALUES (?,?,?,?,?,?)",
-    [SQL_OPERATOR_UPDATE] = "UPDATE operator SET role = ?2, certificate_sha256 = ?3, disabled = ?4,"
-                            " updated = ?5 WHERE name = ?1",
+    [SQL_OPERATOR_GET] = "SELECT " OPERATOR_COLUMNS " FROM operator WHERE name = ?",
+    [SQL_OPERATOR_LIST] =
+        "SELECT " OPERATOR_COLUMNS " FROM operator WHERE name > ? ORDER BY name LIMIT ?",
+    [SQL_OPERATOR_INSERT] = "INSERT INTO operator (" OPERATOR_COLUMNS ") VALUES (?,?,?,?,?)",
+    [SQL_OPERATOR_UPDATE] =
+        "UPDATE operator SET role = ?2, disabled = ?3, updated = ?4 WHERE name = ?1",
     [SQL_OPERATOR_DELETE] = "DELETE FROM operator WHERE name = ?",
     [SQL_OPERATOR_OTHER_ADMIN] =
-        "SELECT 1 FROM operator WHERE role = 'admin' AND disabled = 0 AND name <> ? LIMIT 1",
+        "SELECT 1 FROM operator JOIN operator_certificate ON operator = name"
+        " WHERE role = 'admin' AND disabled = 0 AND name <> ?1 AND sha256 <> ?2"
+        " AND (not_after = 0 OR not_after > ?3) LIMIT 1",
+    [SQL_OPERATOR_CERTIFICATES] = "SELECT sha256, subject, not_after, added, added_by"
+                                  " FROM operator_certificate WHERE operator = ?"
+                                  " ORDER BY added, sha256",
+    [SQL_OPERATOR_CERTIFICATE_INSERT] =
+        "INSERT INTO operator_certificate (operator, sha256, subject, not_after, added, added_by)"
+        " VALUES (?,?,?,?,?,?)",
+    [SQL_OPERATOR_CERTIFICATE_DELETE] =
+        "DELETE FROM operator_certificate WHERE sha256 = ?2 AND operator = ?1",
 
     [SQL_PROXY_GET] = "SELECT name, dialect, " REGISTERED_COLUMNS " FROM proxy WHERE name = ?",
     [SQL_PROXY_LIST] = "SELECT name, dialect, " REGISTERED_COLUMNS

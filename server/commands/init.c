@@ -7,6 +7,7 @@
 #include "server/base/clock.h"
 #include "server/base/file.h"
 #include "server/commands/folder.h"
+#include "server/commands/host_operator.h"
 #include "server/credential/profile.h"
 #include "server/crypto/random.h"
 #include "server/fleet/audit_chain.h"
@@ -44,7 +45,7 @@ struct init {
     struct folder folder;
     int64_t now;
     struct authority server, operators, proxies;
-    uint8_t admin_sha256[32], proxy_sha256[32];
+    struct operator_certificate admin, proxy;
 };
 
 /* --- options -------------------------------------------------------------------------------- */
@@ -209,7 +210,8 @@ static enum status make_signing_authority(struct init *init, const char *name, c
 }
 
 static enum status make_leaf(struct init *init, const struct authority *issuer, const char *name,
-                             enum profile profile, uint8_t *sha256, struct detail *detail) {
+                             enum profile profile, struct operator_certificate *made,
+                             struct detail *detail) {
     struct authority leaf = {0};
     struct certificate_request request = {.profile = profile,
                                           .common_name = name,
@@ -223,8 +225,8 @@ static enum status make_leaf(struct init *init, const struct authority *issuer, 
     if (status == STATUS_OK) {
         status = write_pair(init, name, leaf.key, bytes_of(leaf.der, leaf.der_len), detail);
     }
-    if (status == STATUS_OK && sha256 != NULL) {
-        digest_compute(HASH_SHA256, bytes_of(leaf.der, leaf.der_len), sha256);
+    if (status == STATUS_OK && made != NULL) {
+        status = host_certificate(made, bytes_of(leaf.der, leaf.der_len), init->now, detail);
     }
     authority_free(&leaf);
     return status;
@@ -258,12 +260,10 @@ static enum status make_certificates(struct init *init, struct detail *detail) {
         }
     }
     if (status == STATUS_OK) {
-        status =
-            make_leaf(init, &init->operators, "admin", PROFILE_CLIENT, init->admin_sha256, detail);
+        status = make_leaf(init, &init->operators, "admin", PROFILE_CLIENT, &init->admin, detail);
     }
     if (status == STATUS_OK) {
-        status =
-            make_leaf(init, &init->proxies, "proxy", PROFILE_CLIENT, init->proxy_sha256, detail);
+        status = make_leaf(init, &init->proxies, "proxy", PROFILE_CLIENT, &init->proxy, detail);
     }
     return status;
 }
@@ -320,12 +320,13 @@ static enum status register_certificates(const struct init *init, struct store_w
         .name = "admin",
         .role = "admin",
         .created = init->now,
-        .updated = init->now
+        .updated = init->now,
+        .num_certificates = 1
     };
     struct proxy_row proxy = {
         .name = "proxy", .dialect = "none", .created = init->now, .updated = init->now};
-    memcpy(operator.certificate_sha256, init->admin_sha256, 32);
-    memcpy(proxy.certificate_sha256, init->proxy_sha256, 32);
+    operator.certificate[0] = init->admin;
+    memcpy(proxy.certificate_sha256, init->proxy.sha256, 32);
     int64_t now_ms = clock_unix_ms();
     enum status status = store_operator_put(writer, &operator, false);
     if (status == STATUS_OK) {

@@ -17,13 +17,19 @@ struct compiled {
     unsigned references;
 };
 
+/* An operator by one of the certificates; views into the snapshot's rows. */
+struct way_in {
+    const uint8_t *sha256;
+    const struct operator_row *row;
+};
+
 struct policy {
-    struct arena arena;             /* owns the arrays */
-    struct policy_model *models;    /* by name */
-    struct operator_row *operators; /* by certificate */
-    struct proxy_row *proxies;      /* by certificate */
-    struct compiled **compiled;     /* by id */
-    size_t num_models, num_operators, num_proxies, num_compiled;
+    struct arena arena;          /* owns the arrays */
+    struct policy_model *models; /* by name */
+    struct way_in *ways_in;      /* of operators, by certificate */
+    struct proxy_row *proxies;   /* by certificate */
+    struct compiled **compiled;  /* by id */
+    size_t num_models, num_ways_in, num_proxies, num_compiled;
 };
 
 struct policy_holder {
@@ -42,15 +48,17 @@ const struct policy_model *policy_model(const struct policy *policy, const char 
                                              sizeof *policy->models, compare_model);
 }
 
-static int compare_operator(const void *sha256, const void *row) {
-    return memcmp(sha256, ((const struct operator_row *)row)->certificate_sha256, 32);
+static int compare_way_in(const void *sha256, const void *way_in) {
+    return memcmp(sha256, ((const struct way_in *)way_in)->sha256, 32);
 }
 
 const struct operator_row *policy_operator(const struct policy *policy,
                                            const uint8_t sha256[static 32]) {
-    return policy->num_operators == 0 ? NULL
-                                      : bsearch(sha256, policy->operators, policy->num_operators,
-                                                sizeof *policy->operators, compare_operator);
+    const struct way_in *found = policy->num_ways_in == 0
+                                     ? NULL
+                                     : bsearch(sha256, policy->ways_in, policy->num_ways_in,
+                                               sizeof *policy->ways_in, compare_way_in);
+    return found == NULL ? NULL : found->row;
 }
 
 static int compare_proxy(const void *sha256, const void *row) {
@@ -90,8 +98,8 @@ static void policy_free(struct policy *policy) {
     free(policy);
 }
 
-static int order_operators(const void *a, const void *b) {
-    return compare_operator(((const struct operator_row *)a)->certificate_sha256, b);
+static int order_ways_in(const void *a, const void *b) {
+    return compare_way_in(((const struct way_in *)a)->sha256, b);
 }
 
 static int order_proxies(const void *a, const void *b) {
@@ -106,15 +114,35 @@ static int compare_compiled(const void *id, const void *compiled) {
     return strcmp(id, (*(struct compiled *const *)compiled)->id);
 }
 
-static enum status take_registered(struct policy *out, struct store_reader *reader) {
-    const struct store_page all = {"", UINT_MAX};
+static enum status take_operators(struct policy *out, struct store_reader *reader) {
+    struct operator_row *row;
+    size_t num;
     enum status status =
-        store_operator_list(reader, &out->arena, &out->operators, &out->num_operators, all);
-    if (status == STATUS_OK) {
-        status = store_proxy_list(reader, &out->arena, &out->proxies, &out->num_proxies, all);
+        store_operator_list(reader, &out->arena, &row, &num, (struct store_page){"", UINT_MAX});
+    if (status != STATUS_OK) {
+        return status;
     }
-    if (status == STATUS_OK && out->num_operators > 0) {
-        qsort(out->operators, out->num_operators, sizeof *out->operators, order_operators);
+    out->ways_in = arena_array(&out->arena, num * OPERATOR_MAX_CERTIFICATES, sizeof *out->ways_in);
+    if (out->ways_in == NULL) {
+        return STATUS_MEMORY;
+    }
+    for (size_t i = 0; i < num; i++) {
+        for (size_t j = 0; j < row[i].num_certificates; j++) {
+            out->ways_in[out->num_ways_in++] =
+                (struct way_in){row[i].certificate[j].sha256, &row[i]};
+        }
+    }
+    if (out->num_ways_in > 0) {
+        qsort(out->ways_in, out->num_ways_in, sizeof *out->ways_in, order_ways_in);
+    }
+    return STATUS_OK;
+}
+
+static enum status take_registered(struct policy *out, struct store_reader *reader) {
+    enum status status = take_operators(out, reader);
+    if (status == STATUS_OK) {
+        status = store_proxy_list(reader, &out->arena, &out->proxies, &out->num_proxies,
+                                  (struct store_page){"", UINT_MAX});
     }
     if (status == STATUS_OK && out->num_proxies > 0) {
         qsort(out->proxies, out->num_proxies, sizeof *out->proxies, order_proxies);

@@ -24,7 +24,8 @@ const struct policy_model *policy_model(const struct policy *policy,
                                         const char *name); /* NULL: none */
 const struct operator_row *
 policy_operator(const struct policy *policy,
-                const uint8_t sha256[static 32]); /* NULL: none; may be disabled */
+                const uint8_t sha256[static 32]); /* by any certificate of it; NULL: none; may
+                                                   be disabled */
 const struct proxy_row *policy_proxy(const struct policy *policy, const uint8_t sha256[static 32]);
 
 struct policy_holder;

@@ -110,7 +110,9 @@ static void register_all(struct gateway *g) {
         struct operator_row row = {.created = clock_unix(), .updated = clock_unix()};
         (void)snprintf(row.name, sizeof row.name, "%s", roles[i]);
         (void)snprintf(row.role, sizeof row.role, "%s", roles[i]);
-        certificate_sha256_of(row.certificate_sha256, roles[i]);
+        row.num_certificates = 1;
+        row.certificate[0].added = row.created;
+        certificate_sha256_of(row.certificate[0].sha256, roles[i]);
         must(store_operator_put(writer, &row, false), NULL, "operator");
     }
     struct proxy_row proxy = {.name = "edge", .dialect = "none", .created = clock_unix()};
@@ -130,7 +132,9 @@ static void load_policy(struct gateway *g) {
     store_reader_free(reader);
 }
 
-static void fill_config(struct config *config) {
+static void fill_config(struct gateway *g) {
+    struct config *config = &g->config;
+    (void)snprintf(g->anchors, sizeof g->anchors, "%s/operators.pem", g->folder);
     *config = (struct config){.trust_domain = "gatehouse.test",
                               .identity_lifetime_s = 365 * 86400,
                               .enrolment_pending_max = 16,
@@ -142,6 +146,7 @@ static void fill_config(struct config *config) {
     for (size_t i = 0; i < NUM_PLANES; i++) {
         config->plane[i].enabled = true;
     }
+    config->plane[PLANE_ADMIN].anchors = g->anchors;
 }
 
 static void start_api(struct gateway *g) {
@@ -186,7 +191,7 @@ void gateway_start(struct gateway *g) {
     char path[128];
     *g = (struct gateway){.folder = "/tmp/gatehouse-test-XXXXXX"};
     ck_assert_ptr_nonnull(mkdtemp(g->folder));
-    fill_config(&g->config);
+    fill_config(g);
     start_signer(g);
     start_log(g);
     make_ek_trust(g);

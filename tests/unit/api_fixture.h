@@ -14,6 +14,7 @@ struct gateway {
     char folder[64];
     struct log log; /* everything, into the folder's file "log" */
     struct config config;
+    char anchors[96]; /* where the admin plane's would be; a test writes the file */
     struct store *store;
     struct signer *signer;
     struct fleet_table *table;

@@ -149,11 +149,18 @@ struct baseline_row sample_baseline(const char *model, unsigned n, enum baseline
 }
 
 struct operator_row sample_operator(const char *name, const char *role) {
-    struct operator_row row = {.created = 100, .updated = 100};
+    struct operator_row row = {.created = 100, .updated = 100, .num_certificates = 1};
     (void)snprintf(row.name, sizeof row.name, "%s", name);
     (void)snprintf(row.role, sizeof row.role, "%s", role);
-    memset(row.certificate_sha256, 'o', 32);
-    (void)snprintf((char *)row.certificate_sha256, 32, "%.30s", name);
+    row.certificate[0] = sample_certificate(name);
+    return row;
+}
+
+struct operator_certificate sample_certificate(const char *seed) {
+    struct operator_certificate row = {
+        .subject = "CN=sample", .not_after = 5000, .added = 100, .added_by = "host:root"};
+    memset(row.sha256, 'o', 32);
+    (void)snprintf((char *)row.sha256, 32, "%.30s", seed);
     return row;
 }
 

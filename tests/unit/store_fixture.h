@@ -33,6 +33,7 @@ struct device_row sample_device(const char *model, unsigned n); /* enrolled, not
 struct credential_row sample_credential(unsigned n, unsigned device_n);
 struct baseline_row sample_baseline(const char *model, unsigned n, enum baseline_state state);
 struct operator_row sample_operator(const char *name, const char *role);
+struct operator_certificate sample_certificate(const char *seed); /* expires at 5000 */
 struct proxy_row sample_proxy(const char *name);
 
 #endif

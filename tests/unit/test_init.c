@@ -279,7 +279,9 @@ START_TEST(the_store_knows_the_first_administrator_and_the_proxy) {
     ck_assert_str_eq(operator.role, "admin");
     ck_assert(!operator.disabled);
     hash_of("g/admin.pem", sha256);
-    ck_assert_mem_eq(operator.certificate_sha256, sha256, 32);
+    ck_assert_uint_eq(operator.num_certificates, 1);
+    ck_assert_mem_eq(operator.certificate[0].sha256, sha256, 32);
+    ck_assert_int_gt(operator.certificate[0].not_after, 0);
     ck_assert_int_eq(store_proxy_get(reader, &proxy, "proxy"), STATUS_OK);
     hash_of("g/proxy.pem", sha256);
     ck_assert_mem_eq(proxy.certificate_sha256, sha256, 32);

@@ -138,15 +138,44 @@ START_TEST(operators_and_proxies_are_found_by_certificate) {
     const struct policy *policy = policy_read_begin(holder);
     for (int i = 0; i < 5; i++) {
         struct operator_row row = sample_operator(names[i], "");
-        const struct operator_row *found = policy_operator(policy, row.certificate_sha256);
+        const struct operator_row *found = policy_operator(policy, row.certificate[0].sha256);
         ck_assert_str_eq(found->name, names[i]);
         ck_assert_int_eq(found->disabled, i == 2);
-        ck_assert_ptr_null(policy_proxy(policy, row.certificate_sha256));
+        ck_assert_ptr_null(policy_proxy(policy, row.certificate[0].sha256));
         struct proxy_row proxy = sample_proxy(names[i]);
         ck_assert_str_eq(policy_proxy(policy, proxy.certificate_sha256)->name, names[i]);
-        row.certificate_sha256[31] ^= 1;
-        ck_assert_ptr_null(policy_operator(policy, row.certificate_sha256));
+        row.certificate[0].sha256[31] ^= 1;
+        ck_assert_ptr_null(policy_operator(policy, row.certificate[0].sha256));
     }
+    policy_read_end(holder);
+}
+END_TEST
+
+START_TEST(an_operator_is_found_by_any_of_the_certificates) {
+    static const char *const seeds[] = {"zz", "aa", "mm"};
+    struct operator_row op = sample_operator("alice", "admin");
+    ck_assert_int_eq(store_fixture_write(&f, store_operator_put(f.writer, &op, false)), STATUS_OK);
+    for (size_t i = 0; i < 3; i++) {
+        struct operator_certificate row = sample_certificate(seeds[i]);
+        ck_assert_int_eq(
+            store_fixture_write(&f, store_operator_certificate_add(f.writer, "alice", &row)),
+            STATUS_OK);
+    }
+    ck_assert_int_eq(reload(), STATUS_OK);
+    const struct policy *policy = policy_read_begin(holder);
+    for (size_t i = 0; i < 3; i++) {
+        ck_assert_str_eq(policy_operator(policy, sample_certificate(seeds[i]).sha256)->name,
+                         "alice");
+    }
+    policy_read_end(holder);
+    ck_assert_int_eq(
+        store_fixture_write(&f, store_operator_certificate_delete(
+                                    f.writer, "alice", sample_certificate("aa").sha256, 100)),
+        STATUS_OK);
+    ck_assert_int_eq(reload(), STATUS_OK);
+    policy = policy_read_begin(holder);
+    ck_assert_ptr_null(policy_operator(policy, sample_certificate("aa").sha256));
+    ck_assert_ptr_nonnull(policy_operator(policy, sample_certificate("mm").sha256));
     policy_read_end(holder);
 }
 END_TEST
@@ -309,6 +338,7 @@ int main(void) {
     tcase_add_test(tests, an_empty_policy_knows_nobody);
     tcase_add_test(tests, models_have_their_baselines_in_force_oldest_first);
     tcase_add_test(tests, operators_and_proxies_are_found_by_certificate);
+    tcase_add_test(tests, an_operator_is_found_by_any_of_the_certificates);
     tcase_add_test(tests, an_unchanged_baseline_is_not_compiled_again);
     tcase_add_test(tests, a_baseline_whose_document_changed_is_compiled_anew);
     TCase *one = tcase_create("a policy in force");

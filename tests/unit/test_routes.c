@@ -1,4 +1,5 @@
 #include "api/routes.h"
+#include "tests/unit/role_matrix.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -172,6 +173,51 @@ START_TEST(head_finds_get_and_nothing_else) {
 }
 END_TEST
 
+static unsigned roles_of(const char *letters) {
+    static const struct {
+        char letter;
+        unsigned role;
+    } known[] = {{'v', ROLE_VIEWER},
+                 {'o', ROLE_OPERATOR},
+                 {'w', ROLE_AUTHOR},
+                 {'p', ROLE_APPROVER},
+                 {'a', ROLE_ADMIN}};
+    unsigned roles = 0;
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        roles |= strchr(letters, known[i].letter) != NULL ? known[i].role : 0;
+    }
+    return roles;
+}
+
+static const struct role_matrix_row *row_of(const struct route *route) {
+    for (size_t i = 0; i < ROLE_MATRIX_ROWS; i++) {
+        if (strcmp(role_matrix[i].pattern, route->pattern) == 0 &&
+            strcmp(role_matrix[i].method, http_method_name(route->method)) == 0) {
+            return &role_matrix[i];
+        }
+    }
+    return NULL;
+}
+
+START_TEST(the_admin_plane_has_the_roles_of_the_matrix) {
+    const struct route_table *all = routes_all();
+    size_t num = 0;
+    for (size_t i = 0; i < all->num; i++) {
+        const struct route *route = &all->route[i];
+        if (route->plane != PLANE_ADMIN) {
+            continue;
+        }
+        const struct role_matrix_row *row = row_of(route);
+        ck_assert_msg(row != NULL, "%s %s is not in tests/unit/role_matrix.h",
+                      http_method_name(route->method), route->pattern);
+        ck_assert_msg(route->roles == roles_of(row->who), "%s %s is for others than \"%s\"",
+                      row->method, row->pattern, row->who);
+        num++;
+    }
+    ck_assert_uint_eq(num, ROLE_MATRIX_ROWS); /* and none is gone */
+}
+END_TEST
+
 START_TEST(only_operators_roles_have_names_to_give) {
     ck_assert_uint_eq(role_from_name("admin"), ROLE_ADMIN);
     ck_assert_uint_eq(role_from_name("viewer"), ROLE_VIEWER);
@@ -201,6 +247,7 @@ int main(void) {
     tcase_add_loop_test(t, a_path_matches_segment_by_segment, 0, sizeof paths / sizeof paths[0]);
     tcase_add_test(t, a_parameter_has_a_largest_size);
     tcase_add_test(t, head_finds_get_and_nothing_else);
+    tcase_add_test(t, the_admin_plane_has_the_roles_of_the_matrix);
     tcase_add_test(t, only_operators_roles_have_names_to_give);
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);

@@ -824,12 +824,10 @@ START_TEST(an_operators_name_and_certificate_are_taken_once) {
     ck_assert_int_eq(put_operator("alice", "admin", false, false), STATUS_OK);
     ck_assert_int_eq(put_operator("alice", "viewer", false, false), STATUS_CONFLICT);
     struct operator_row row = sample_operator("bob", "viewer");
-    memcpy(row.certificate_sha256, sample_operator("alice", "").certificate_sha256, 32);
+    row.certificate[0] = sample_certificate("alice");
     ck_assert_int_eq(store_fixture_write(&f, store_operator_put(f.writer, &row, false)),
                      STATUS_CONFLICT);
     ck_assert_int_eq(put_operator("bob", "viewer", false, true), STATUS_OK);
-    ck_assert_int_eq(store_fixture_write(&f, store_operator_put(f.writer, &row, true)),
-                     STATUS_CONFLICT);
 }
 END_TEST
 
@@ -837,16 +835,17 @@ START_TEST(the_last_admin_stays) {
     ck_assert_int_eq(put_operator("alice", "admin", false, false), STATUS_OK);
     ck_assert_int_eq(put_operator("bob", "admin", true, false), STATUS_OK);
     ck_assert_int_eq(put_operator("carol", "operator", false, false), STATUS_OK);
-    ck_assert_int_eq(store_fixture_write(&f, store_operator_delete(f.writer, "alice")),
+    ck_assert_int_eq(store_fixture_write(&f, store_operator_delete(f.writer, "alice", 100)),
                      STATUS_CONFLICT);
     ck_assert_int_eq(put_operator("alice", "viewer", false, true), STATUS_CONFLICT);
     ck_assert_int_eq(put_operator("alice", "admin", true, true), STATUS_CONFLICT);
     ck_assert_int_eq(put_operator("bob", "admin", false, true), STATUS_OK);
     ck_assert_int_eq(put_operator("alice", "viewer", false, true), STATUS_OK);
-    ck_assert_int_eq(store_fixture_write(&f, store_operator_delete(f.writer, "alice")), STATUS_OK);
-    ck_assert_int_eq(store_fixture_write(&f, store_operator_delete(f.writer, "bob")),
+    ck_assert_int_eq(store_fixture_write(&f, store_operator_delete(f.writer, "alice", 100)),
+                     STATUS_OK);
+    ck_assert_int_eq(store_fixture_write(&f, store_operator_delete(f.writer, "bob", 100)),
                      STATUS_CONFLICT);
-    ck_assert_int_eq(store_fixture_write(&f, store_operator_delete(f.writer, "nobody")),
+    ck_assert_int_eq(store_fixture_write(&f, store_operator_delete(f.writer, "nobody", 100)),
                      STATUS_NOT_FOUND);
     struct operator_row *rows, row;
     size_t num;
@@ -855,6 +854,72 @@ START_TEST(the_last_admin_stays) {
     ck_assert_int_eq(store_operator_get(f.reader, &row, "bob"), STATUS_OK);
     ck_assert_str_eq(row.role, "admin");
     ck_assert(!row.disabled);
+}
+END_TEST
+
+static enum status add_certificate(const char *name, const char *seed, int64_t not_after) {
+    struct operator_certificate row = sample_certificate(seed);
+    row.not_after = not_after;
+    return store_fixture_write(&f, store_operator_certificate_add(f.writer, name, &row));
+}
+
+static enum status delete_certificate(const char *name, const char *seed, int64_t now) {
+    return store_fixture_write(&f, store_operator_certificate_delete(
+                                       f.writer, name, sample_certificate(seed).sha256, now));
+}
+
+START_TEST(an_operator_has_one_to_four_certificates) {
+    struct operator_row row;
+    ck_assert_int_eq(put_operator("alice", "viewer", false, false), STATUS_OK);
+    ck_assert_int_eq(add_certificate("alice", "alice", 0), STATUS_CONFLICT);
+    ck_assert_int_eq(add_certificate("nobody", "x", 0), STATUS_NOT_FOUND);
+    ck_assert_int_eq(delete_certificate("alice", "alice", 1), STATUS_CONFLICT);
+    ck_assert_int_eq(add_certificate("alice", "a", 7000), STATUS_OK);
+    ck_assert_int_eq(add_certificate("alice", "c", 0), STATUS_OK);
+    ck_assert_int_eq(add_certificate("alice", "b", 0), STATUS_OK);
+    ck_assert_int_eq(add_certificate("alice", "d", 0), STATUS_LIMIT);
+    ck_assert_int_eq(store_operator_get(f.reader, &row, "alice"), STATUS_OK);
+    ck_assert_uint_eq(row.num_certificates, 4);
+    ck_assert_int_eq(row.certificate[0].sha256[0], 'a');
+    ck_assert_int_eq(row.certificate[0].not_after, 7000);
+    ck_assert_str_eq(row.certificate[0].subject, "CN=sample");
+    ck_assert_str_eq(row.certificate[0].added_by, "host:root");
+    ck_assert_int_eq(delete_certificate("alice", "nobody", 1), STATUS_NOT_FOUND);
+    ck_assert_int_eq(delete_certificate("alice", "alice", 1), STATUS_OK);
+    ck_assert_int_eq(delete_certificate("alice", "alice", 1), STATUS_NOT_FOUND);
+    ck_assert_int_eq(put_operator("alice", "admin", false, true), STATUS_OK); /* keeps them */
+    ck_assert_int_eq(store_operator_get(f.reader, &row, "alice"), STATUS_OK);
+    ck_assert_uint_eq(row.num_certificates, 3);
+    ck_assert_ptr_null(operator_certificate(&row, sample_certificate("alice").sha256));
+    ck_assert_ptr_nonnull(operator_certificate(&row, sample_certificate("b").sha256));
+}
+END_TEST
+
+START_TEST(a_certificate_belongs_to_one_operator) {
+    ck_assert_int_eq(put_operator("alice", "viewer", false, false), STATUS_OK);
+    ck_assert_int_eq(put_operator("bob", "viewer", false, false), STATUS_OK);
+    ck_assert_int_eq(add_certificate("alice", "bob", 0), STATUS_CONFLICT);
+    ck_assert_int_eq(add_certificate("bob", "c", 0), STATUS_OK);
+    ck_assert_int_eq(delete_certificate("alice", "c", 1), STATUS_NOT_FOUND);
+    ck_assert_int_eq(store_fixture_write(&f, store_operator_delete(f.writer, "bob", 100)),
+                     STATUS_OK);
+    ck_assert_int_eq(add_certificate("alice", "bob", 0), STATUS_OK); /* it went with bob */
+}
+END_TEST
+
+START_TEST(an_expired_certificate_is_no_way_in) {
+    ck_assert_int_eq(put_operator("alice", "admin", false, false), STATUS_OK); /* until 5000 */
+    ck_assert_int_eq(add_certificate("alice", "old", 200), STATUS_OK);
+    ck_assert_int_eq(delete_certificate("alice", "alice", 300), STATUS_CONFLICT);
+    ck_assert_int_eq(put_operator("bob", "admin", false, false), STATUS_OK);
+    ck_assert_int_eq(add_certificate("bob", "bob-old", 200), STATUS_OK);
+    ck_assert_int_eq(delete_certificate("alice", "alice", 300), STATUS_OK);
+    ck_assert_int_eq(delete_certificate("bob", "bob", 300), STATUS_CONFLICT);
+    ck_assert_int_eq(store_fixture_write(&f, store_operator_delete(f.writer, "bob", 300)),
+                     STATUS_CONFLICT);
+    ck_assert_int_eq(delete_certificate("bob", "bob-old", 300), STATUS_OK);
+    ck_assert_int_eq(store_fixture_write(&f, store_operator_delete(f.writer, "alice", 300)),
+                     STATUS_OK);
 }
 END_TEST
 
@@ -999,6 +1064,9 @@ int main(void) {
     tcase_add_test(empty, models_are_paged_by_name);
     tcase_add_test(empty, an_operators_name_and_certificate_are_taken_once);
     tcase_add_test(empty, the_last_admin_stays);
+    tcase_add_test(empty, an_operator_has_one_to_four_certificates);
+    tcase_add_test(empty, a_certificate_belongs_to_one_operator);
+    tcase_add_test(empty, an_expired_certificate_is_no_way_in);
     tcase_add_test(empty, a_proxys_name_and_certificate_are_taken_once);
     tcase_add_test(empty, the_audit_log_has_no_gaps);
     tcase_add_test(empty, an_audit_entry_comes_back_with_the_hash_of_the_one_before);

@@ -216,6 +216,35 @@ START_TEST(embedded_migrations_are_numbered_without_gaps) {
 }
 END_TEST
 
+#define DIGEST_31 "00000000000000000000000000000000000000000000000000000000000000"
+
+START_TEST(operators_of_before_keep_their_certificate) {
+    struct operator_row row;
+    size_t before = 0;
+    while (strcmp(migrations[before].name, "0004_operators") != 0) {
+        before++;
+    }
+    ck_assert_int_eq(migrate_file(migrations, before), STATUS_OK);
+    run_sql("INSERT INTO operator (name, role, certificate_sha256, disabled, created, updated)"
+            " VALUES ('alice', 'admin', x'" DIGEST_31 "07', 0, 5, 6)");
+    run_sql("INSERT INTO operator (name, role, certificate_sha256, disabled, created, updated)"
+            " VALUES ('bob', 'viewer', x'" DIGEST_31 "08', 1, 7, 8)");
+    store_fixture_open(&f, true);
+    ck_assert_int_eq(store_operator_get(f.reader, &row, "alice"), STATUS_OK);
+    ck_assert_str_eq(row.role, "admin");
+    ck_assert_int_eq(row.updated, 6);
+    ck_assert_uint_eq(row.num_certificates, 1);
+    ck_assert_uint_eq(row.certificate[0].sha256[31], 7);
+    ck_assert_int_eq(row.certificate[0].not_after, 0);
+    ck_assert_int_eq(row.certificate[0].added, 5);
+    ck_assert_int_eq(store_operator_get(f.reader, &row, "bob"), STATUS_OK);
+    ck_assert(row.disabled);
+    ck_assert_uint_eq(row.certificate[0].sha256[31], 8);
+    store_fixture_close(&f);
+    ck_assert_int_eq(ask_sql("SELECT count(*) FROM pragma_foreign_key_check"), 0);
+}
+END_TEST
+
 START_TEST(every_table_is_strict) {
     make_store();
     ck_assert_int_eq(ask_sql("SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND type"
@@ -360,6 +389,7 @@ int main(void) {
     tcase_add_test(tests, migrations_are_applied_in_order_and_once);
     tcase_add_test(tests, a_migration_that_fails_leaves_what_the_last_one_made);
     tcase_add_test(tests, embedded_migrations_are_numbered_without_gaps);
+    tcase_add_test(tests, operators_of_before_keep_their_certificate);
     tcase_add_test(tests, every_table_is_strict);
     tcase_add_test(tests, the_audit_log_is_neither_altered_nor_shortened);
     tcase_add_test(tests,
