@@ -4,7 +4,7 @@
  *
  * Life: admit (headers are there, body is not) -> handle (body is there) -> [HTTP_WAIT ... resume()
  * from any thread ... finish, on the worker again] -> the answer is sent -> the exchange and its
- * arena end. */
+ * arena end. A long body may be taken as it comes instead (http_sink), between admit and handle. */
 #ifndef GATEHOUSE_API_HTTP_H
 #define GATEHOUSE_API_HTTP_H
 
@@ -33,6 +33,17 @@ struct http_header {
     const char *name, *value;
 };
 
+/* Takes a body piece by piece; nothing of it is kept. For bodies that are larger than the plane's
+ * limit, or that nobody wants in memory. */
+struct http_sink {
+    void *context;
+    size_t max; /* bytes of the whole body; more gets 413. At most the service's sink_max */
+    /* The next piece, never empty; borrowed for the call, on the worker's thread. False: it has
+     * answered, the rest is not read, and handle is not called. That answer is short (it has to fit
+     * into the socket's buffer), and its headers are not sent but for Content-Type. */
+    bool (*take)(void *context, struct bytes piece);
+};
+
 struct http_exchange {
     /* The request; constant for services. */
     enum http_method method;
@@ -46,6 +57,7 @@ struct http_exchange {
     struct arena *arena;                   /* lives until the answer is sent */
     void *worker;                          /* what service->worker_new gave for this worker */
     void *state;                           /* the service's own, NULL at first */
+    const struct http_sink *sink;          /* admit may set it: then `body` stays empty. Arena */
 
     /* The answer; the transport adds Date, Content-Length, Connection and X-Request-Id. */
     unsigned status;          /* 0 until answered */
@@ -78,6 +90,10 @@ enum http_refusal {
 /* One plane's behaviour. Every callback runs on the worker's thread and must not block. */
 struct http_service {
     void *context;
+    /* The largest body that any of its sinks takes; 0 when it has none. A body beyond the plane's
+     * limit and within this one is refused only after admit has set no sink for it. A body that is
+     * taken by a sink has the plane's time for each 64 KiB, and not for the whole. */
+    size_t sink_max;
     /* A context for one worker (its store reader, ...), and its end, both on the worker's own
      * thread. NULL from worker_new: no start. */
     void *(*worker_new)(void *context, unsigned worker);

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { FIRST_BODY = 4096, POOL_EXTRA = 8 * 1024 };
+enum { FIRST_BODY = 4096, POOL_EXTRA = 8 * 1024, SINK_PROGRESS = 64 * 1024 };
 
 static const struct http_service *service_of(const struct exchange *ex) {
     return ex->connection->lane->plane->conf.service;
@@ -174,8 +174,8 @@ static enum MHD_Result refuse_request(struct exchange *ex, struct MHD_Connection
     return answer(ex, mhd, true);
 }
 
-/* The refusal as bytes, for what goes out beside libmicrohttpd. Empty when memory ran out. */
-static struct bytes refusal_bytes(struct exchange *ex) {
+/* The answer as bytes, for what goes out beside libmicrohttpd. Empty when memory ran out. */
+static struct bytes answer_bytes(struct exchange *ex) {
     struct http_exchange *x = &ex->x;
     const char *type = x->content_type != NULL ? x->content_type : "text/plain";
     const char *head = arena_printf(&ex->arena,
@@ -196,15 +196,19 @@ static struct bytes refusal_bytes(struct exchange *ex) {
 
 /* libmicrohttpd takes no answer in the middle of a body, so this one goes out beside it, and it is told to
  * close the connection. */
-static enum MHD_Result refuse_body(struct exchange *ex) {
-    refuse(ex, HTTP_REFUSED_BODY_TOO_LARGE);
+static enum MHD_Result answer_in_body(struct exchange *ex) {
     ex->connection->unread = true;
-    struct bytes whole = refusal_bytes(ex);
+    struct bytes whole = answer_bytes(ex);
     if (whole.len != 0) {
         (void)connection_send(ex->connection, whole.data, whole.len);
     }
     ex->stage = STAGE_ANSWERED;
     return MHD_NO;
+}
+
+static enum MHD_Result refuse_body(struct exchange *ex) {
+    refuse(ex, HTTP_REFUSED_BODY_TOO_LARGE);
+    return answer_in_body(ex);
 }
 
 static enum http_refusal refusal_of(int status) {
@@ -241,7 +245,7 @@ void http_before_send(struct connection *c, const char *first, size_t len) {
         ex->x.method_name = ex->x.path = ex->x.query = "";
     }
     refuse(ex, refusal_of(status));
-    ex->instead = refusal_bytes(ex);
+    ex->instead = answer_bytes(ex);
     ex->stage = STAGE_ANSWERED;
     c->unread = true;
     connection_enter(c, PHASE_SEND);
@@ -267,6 +271,10 @@ static enum http_method method_of(const char *name) {
     return HTTP_OTHER;
 }
 
+static size_t body_max(const struct exchange *ex) {
+    return ex->x.sink != NULL ? ex->x.sink->max : ex->connection->lane->plane->conf.limits.body_max;
+}
+
 static enum MHD_Result headers(struct exchange *ex, struct MHD_Connection *mhd, const char *url,
                                const char *method, const char *version) {
     struct connection *c = ex->connection;
@@ -286,16 +294,20 @@ static enum MHD_Result headers(struct exchange *ex, struct MHD_Connection *mhd, 
     if (framing != FRAMING_GOOD) {
         return refuse_request(ex, mhd, HTTP_REFUSED_BAD_REQUEST);
     }
-    if (ex->content_length > limits->body_max) {
+    const struct http_service *service = service_of(ex);
+    if (ex->content_length > limits->body_max && ex->content_length > service->sink_max) {
         return refuse_request(ex, mhd, HTTP_REFUSED_BODY_TOO_LARGE);
     }
     ex->seen = true;
-    if (service_of(ex)->admit != NULL) {
-        service_of(ex)->admit(service_of(ex)->context, x);
+    if (service->admit != NULL) {
+        service->admit(service->context, x);
         if (x->status != 0 && ex->expects_body) {
             c->unread = true;
             return answer(ex, mhd, true);
         }
+    }
+    if (ex->content_length > body_max(ex)) {
+        return refuse_request(ex, mhd, HTTP_REFUSED_BODY_TOO_LARGE);
     }
     ex->stage = STAGE_BODY;
     if (ex->expects_body) {
@@ -322,10 +334,28 @@ static bool grow(struct exchange *ex, size_t need, size_t max) {
     return true;
 }
 
+/* Who sends little has to end; who sends a lot may take long. */
+static enum MHD_Result pour(struct exchange *ex, const char *data, size_t *len) {
+    const struct http_sink *sink = ex->x.sink;
+    ex->body_len += *len;
+    if (ex->body_len - ex->renewed_at >= SINK_PROGRESS) {
+        ex->renewed_at = ex->body_len;
+        connection_enter(ex->connection, PHASE_BODY);
+    }
+    if (!sink->take(sink->context, bytes_of(data, *len))) {
+        return answer_in_body(ex);
+    }
+    *len = 0;
+    return MHD_YES;
+}
+
 static enum MHD_Result body(struct exchange *ex, const char *data, size_t *len) {
-    size_t max = ex->connection->lane->plane->conf.limits.body_max;
+    size_t max = body_max(ex);
     if (*len > max - ex->body_len) {
         return refuse_body(ex);
+    }
+    if (ex->x.sink != NULL) {
+        return pour(ex, data, len);
     }
     if (ex->body_len + *len > ex->body_cap && !grow(ex, ex->body_len + *len, max)) {
         return MHD_NO;
@@ -366,7 +396,7 @@ static enum MHD_Result answer_request(void *lane, struct MHD_Connection *mhd, co
         if (ex->x.status != 0) {
             return answer(ex, mhd, false); /* by admit; any earlier it would end the connection */
         }
-        ex->x.body = bytes_of(ex->body, ex->body_len);
+        ex->x.body = bytes_of(ex->body, ex->x.sink != NULL ? 0 : ex->body_len);
         return served(ex, mhd, service->handle(service->context, &ex->x));
     case STAGE_WAITING:
         return served(ex, mhd, service->finish(service->context, &ex->x));

@@ -121,6 +121,7 @@ struct exchange {
     size_t uri_len;
     uint8_t *body;
     size_t body_len, body_cap;
+    size_t renewed_at; /* of a body that a sink takes: its length when its time last began anew */
     struct bytes instead; /* goes out in place of what libmicrohttpd says; in the arena */
     struct arena arena;
     struct exchange *next_resumed;

@@ -87,6 +87,52 @@ static void answer_many(struct http_exchange *x) {
     say(x, 200, "many");
 }
 
+/* --- sinks --- */
+
+struct test_sink {
+    struct http_sink sink;
+    struct served *served;
+    struct http_exchange *x;
+    size_t len, stop_at;
+    uint64_t sum;
+};
+
+static bool take_piece(void *context, struct bytes piece) {
+    struct test_sink *s = context;
+    ck_assert_uint_ne(piece.len, 0);
+    ck_assert_uint_eq(s->x->status, 0);
+    (void)atomic_fetch_add(&s->served->pieces, 1);
+    (void)atomic_fetch_add(&s->served->poured, piece.len);
+    for (size_t i = 0; i < piece.len; i++) {
+        s->sum = s->sum * 31 + piece.data[i];
+    }
+    s->len += piece.len;
+    if (s->stop_at != 0 && s->len > s->stop_at) {
+        say(s->x, 422, "enough");
+        return false;
+    }
+    return true;
+}
+
+static void install_sink(struct served *served, struct http_exchange *x) {
+    struct test_sink *s = arena_alloc(x->arena, sizeof *s);
+    ck_assert_ptr_nonnull(s);
+    bool stops = strcmp(x->path, "/sink-stop") == 0;
+    size_t number = strtoul(x->query, NULL, 10);
+    *s = (struct test_sink){.sink = {s, stops ? SINK_MAX : number, take_piece},
+                            .served = served,
+                            .x = x,
+                            .stop_at = stops ? number : 0};
+    x->sink = &s->sink;
+    x->state = s;
+}
+
+static void answer_sink(struct http_exchange *x) {
+    const struct test_sink *s = x->state;
+    ck_assert_uint_eq(x->body.len, 0);
+    say(x, 200, arena_printf(x->arena, "%zu %016llx", s->len, (unsigned long long)s->sum));
+}
+
 static enum http_next handle(void *context, struct http_exchange *x) {
     struct served *served = context;
     (void)atomic_fetch_add(&served->handled, 1);
@@ -101,6 +147,8 @@ static enum http_next handle(void *context, struct http_exchange *x) {
         answer_size(x);
     } else if (strcmp(x->path, "/body") == 0) {
         answer_body(x);
+    } else if (strncmp(x->path, "/sink", 5) == 0) {
+        answer_sink(x);
     } else if (strcmp(x->path, "/header") == 0) {
         const char *value = x->request_header(x, x->query, &count);
         say(x, 200, arena_printf(x->arena, "%zu:%s", count, value != NULL ? value : "none"));
@@ -153,6 +201,9 @@ static void admit(void *context, struct http_exchange *x) {
     ck_assert_ptr_null(x->state);
     if (strcmp(x->path, "/refuse") == 0) {
         say(x, 403, "refused");
+    }
+    if (strncmp(x->path, "/sink", 5) == 0) {
+        install_sink(context, x);
     }
 }
 

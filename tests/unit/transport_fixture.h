@@ -12,6 +12,8 @@
  *   /line             method path query   /size?N         N bytes, the k-th is 'a' + k % 26
  *   /header?Name      count:value         /peer           authenticated local address chain length,
  * hash /body?N           how much of the body came, and its checksum /refuse           403 in admit
+ * /sink?MAX       takes a body of up to MAX bytes as it comes: how much came, and its checksum
+ * /sink-stop?N    answers 422 once more than N bytes came
  * /empty          204 /wait?MS          answered by another thread after that time /wait-now
  * resumed before handle returns       /wait-twice   two waits /many             16 headers
  * /bad-header     a header value with a line break /nothing          no answer filled    /status?N
@@ -19,7 +21,12 @@
 struct served {
     atomic_uint admitted, handled, finished, ended, refused, waiting, workers_new, workers_freed;
     atomic_uint last_refusal; /* enum http_refusal */
+    atomic_uint pieces;       /* that sinks were given */
+    atomic_size_t poured;     /* bytes of them */
 };
+
+/* For a service's sink_max, which is 0 unless a test sets it; a plane takes bodies of 1 MiB. */
+enum { SINK_MAX = 8 * 1024 * 1024 };
 
 struct fixture {
     struct transport *transport;
