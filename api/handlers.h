@@ -47,6 +47,7 @@ extern const struct shape device_query_shape, device_update_shape;
 enum http_next device_list(struct request *r);
 enum http_next device_show(struct request *r);
 enum http_next device_update(struct request *r);
+enum http_next device_approve(struct request *r);
 enum http_next device_quarantine(struct request *r);
 enum http_next device_release(struct request *r);
 enum http_next device_retire(struct request *r);

@@ -3,9 +3,9 @@
 #define GATEHOUSE_API_REQUEST_H
 
 #include "api/api.h"
-#include "server/base/json_out.h"
 #include "api/problem.h"
 #include "api/routes.h"
+#include "server/base/json_out.h"
 
 #include <stdatomic.h>
 
@@ -22,7 +22,8 @@ struct api_counters { /* written by workers, read for /metrics */
     _Atomic uint64_t requests[NUM_PLANES][STATUS_CLASSES];
     _Atomic uint64_t decisions_allow, decisions_deny;
     _Atomic uint64_t trusted, untrusted, evidence_refused;
-    _Atomic uint64_t enrolments, enrolments_refused;
+    _Atomic uint64_t enrolments, enrolments_again, enrolments_pending, enrolments_refused;
+    _Atomic uint64_t ak_in_use, ak_revoked; /* refused for a key that is cloned, or was replaced */
 };
 
 struct api {

@@ -51,6 +51,7 @@ static const struct route table[] = {
     ROUTE(ADMIN, GET, "/v1/devices", ROLES_READ, device_list, TAKES(device_query_shape)),
     ROUTE(ADMIN, GET, "/v1/devices/{id}", ROLES_READ, device_show),
     ROUTE(ADMIN, PATCH, "/v1/devices/{id}", OPERATORS, device_update, READS(device_update_shape)),
+    ROUTE(ADMIN, POST, "/v1/devices/{id}/approve", OPERATORS, device_approve, READS(empty_shape)),
     ROUTE(ADMIN, POST, "/v1/devices/{id}/quarantine", OPERATORS, device_quarantine,
           READS(reason_shape)),
     ROUTE(ADMIN, POST, "/v1/devices/{id}/release", OPERATORS, device_release, READS(empty_shape)),

@@ -47,6 +47,7 @@ struct config {
     unsigned enrolment_pending_per_ip;    /* default 8 */
     unsigned enrolment_per_ip_per_minute; /* default 30 */
     unsigned enrolment_expiry_s;          /* default 600 */
+    unsigned enrolment_approval_expiry_s; /* default 7 days */
     /* [challenges] */
     unsigned challenge_expiry_s; /* default 300 */
     unsigned challenge_max;      /* outstanding in all; default 1000000 */

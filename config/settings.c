@@ -50,6 +50,7 @@ static const struct setting enrolment[] = {
     {"pending_per_ip", SETTING_COUNT, FIELD(enrolment_pending_per_ip), 1, 1000000, 0},
     {"per_ip_per_minute", SETTING_COUNT, FIELD(enrolment_per_ip_per_minute), 1, 1000000, 0},
     {"expiry", SETTING_SECONDS, FIELD(enrolment_expiry_s), 10 * SECOND, DAY, 0},
+    {"approval_expiry", SETTING_SECONDS, FIELD(enrolment_approval_expiry_s), MINUTE, 90 * DAY, 0},
 };
 static const struct setting challenges[] = {
     {"expiry", SETTING_SECONDS, FIELD(challenge_expiry_s), 5 * SECOND, HOUR, 0},
@@ -132,6 +133,7 @@ void settings_default(struct config *config) {
     config->enrolment_pending_per_ip = 8;
     config->enrolment_per_ip_per_minute = 30;
     config->enrolment_expiry_s = 600;
+    config->enrolment_approval_expiry_s = 7 * 86400;
     config->challenge_expiry_s = 300;
     config->challenge_max = 1000000;
     for (int i = 0; i < NUM_PLANES; i++) {

@@ -24,3 +24,7 @@ const char *device_state_name(enum device_state state) {
 const char *key_protection_name(enum key_protection protection) {
     return protection == KEY_IN_TPM ? "tpm" : "unproven";
 }
+
+const char *identity_kind_name(enum identity_kind kind) {
+    return kind == IDENTITY_IDEVID ? "idevid" : "issued";
+}

@@ -190,8 +190,10 @@ MUST_USE enum status store_enrollment_update(struct store_writer *,
 MUST_USE enum status
 store_enrollment_delete(struct store_writer *,
                         const char *id); /* NOT_FOUND when another took it: single use */
-/* All that a device has under way; none is OK too. */
-MUST_USE enum status store_enrollment_delete_device(struct store_writer *, const char *device_id);
+/* What else a device has under way, BEGUN or PENDING, but for the enrolment `id`; none is OK too.
+ * What is DONE stays, and says that something came after it. */
+MUST_USE enum status store_enrollment_delete_others(struct store_writer *, const char *device_id,
+                                                    const char *id);
 
 /* Forgets those that have expired at `now`. */
 MUST_USE enum status store_enrollment_prune(struct store_writer *, int64_t now);
@@ -206,6 +208,7 @@ enum device_state {
 };
 enum identity_kind { IDENTITY_ISSUED = 0, IDENTITY_IDEVID = 1 };
 const char *device_state_name(enum device_state state);
+const char *identity_kind_name(enum identity_kind kind); /* "issued", "idevid" */
 struct device_row {
     char id[STORE_ID], model[STORE_NAME];
     enum device_state state;

@@ -1,5 +1,6 @@
-/* POST /v1/devices/{id}/{quarantine|release|retire}: who is shut out, and let in again. A device
- * is denied in memory before its row is durable, and has to prove itself anew after a release. */
+/* POST /v1/devices/{id}/{approve|quarantine|release|retire}: who is let in, shut out, and let in
+ * again. A device is denied in memory before its row is durable, and has to prove itself anew after
+ * a release. */
 #include "api/admin/admin.h"
 
 #include <string.h>
@@ -10,8 +11,11 @@ struct step {
     enum device_state to;
     const char *revocation; /* why its credentials are revoked; NULL: they are not */
 };
-static const struct step quarantine = {"device.quarantine",
-                                       1u << DEVICE_ENROLLED | 1u << DEVICE_PENDING_APPROVAL,
+/* It gets its identity when it asks the next time. */
+static const struct step approve = {"device.approve", 1u << DEVICE_PENDING_APPROVAL,
+                                    DEVICE_ENROLLED, NULL};
+/* Not out of PENDING_APPROVAL: a release would be an approval. */
+static const struct step quarantine = {"device.quarantine", 1u << DEVICE_ENROLLED,
                                        DEVICE_QUARANTINED, "quarantined"};
 static const struct step release = {"device.release", 1u << DEVICE_QUARANTINED, DEVICE_ENROLLED,
                                     NULL};
@@ -23,7 +27,7 @@ static const struct step retire = {"device.retire",
 struct step_change {
     struct change change; /* first */
     const struct step *step;
-    const char *reason; /* "" with a release */
+    const char *reason; /* NULL: the note stays */
     struct device_row row;
     size_t num_revoked;
 };
@@ -63,7 +67,9 @@ static enum status apply(struct change *c, struct store_writer *writer, struct d
     c->audit.before = device_json(c, &s->row);
     s->row.state = s->step->to;
     s->row.updated = change_now(c);
-    text_copy(s->row.note, sizeof s->row.note, s->reason);
+    if (s->reason != NULL) {
+        text_copy(s->row.note, sizeof s->row.note, s->reason);
+    }
     if (s->step == &release) { /* what it proved before it was shut out says nothing now */
         s->row.verdict = VERDICT_UNKNOWN;
         s->row.tier = TIER_NONE;
@@ -112,6 +118,10 @@ static enum http_next take_step(struct request *r, const struct step *step, cons
     s->step = step;
     s->reason = reason;
     return change_submit(&s->change);
+}
+
+enum http_next device_approve(struct request *r) {
+    return take_step(r, &approve, NULL);
 }
 
 enum http_next device_quarantine(struct request *r) {

@@ -62,8 +62,15 @@ static void put_outcomes(struct writer *out, const struct api_counters *counters
     put_head(out, "enrolments_total", "counter", "Enrolments, by what came of them.");
     put_labelled(out, "enrolments_total", "outcome", "enrolled",
                  read_counter(&counters->enrolments));
+    put_labelled(out, "enrolments_total", "outcome", "enrolled_again",
+                 read_counter(&counters->enrolments_again));
+    put_labelled(out, "enrolments_total", "outcome", "pending_approval",
+                 read_counter(&counters->enrolments_pending));
     put_labelled(out, "enrolments_total", "outcome", "refused",
                  read_counter(&counters->enrolments_refused));
+    put_head(out, "ak_conflicts_total", "counter", "Enrolments refused for their attestation key.");
+    put_labelled(out, "ak_conflicts_total", "kind", "in_use", read_counter(&counters->ak_in_use));
+    put_labelled(out, "ak_conflicts_total", "kind", "revoked", read_counter(&counters->ak_revoked));
 }
 
 static void put_committer(struct writer *out, const struct committer *committer) {

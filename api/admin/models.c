@@ -97,8 +97,9 @@ static bool check_body(struct request *r, const struct model_body *body) {
         return false;
     }
     if (body->enrolment != NULL && strcmp(body->enrolment, "open") != 0 &&
-        strcmp(body->enrolment, "closed") != 0) {
-        (void)problem_detail(r->x, PROBLEM_INVALID_FIELD, "enrolment: \"open\" or \"closed\"");
+        strcmp(body->enrolment, "approval") != 0 && strcmp(body->enrolment, "closed") != 0) {
+        (void)problem_detail(r->x, PROBLEM_INVALID_FIELD,
+                             "enrolment: \"open\", \"approval\" or \"closed\"");
         return false;
     }
     return body->pcr_selection == NULL || read_selection(r, text, body->pcr_selection);

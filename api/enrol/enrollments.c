@@ -1,6 +1,9 @@
 /* POST /v1/enrollments: a TPM shows its EK, its AK and a certificate request, and gets a secret
- * that only the TPM which holds both keys can read. */
+ * that only the TPM which holds both keys can read. What is known of the device is told only to the
+ * one who reads it. */
 #include "api/change.h"
+#include "api/enrol/admission.h"
+#include "api/enrol/refusal.h"
 #include "api/handlers.h"
 #include "api/limiter.h"
 #include "server/base/clock.h"
@@ -22,15 +25,18 @@ static const struct field fields[] = {
      offsetof(struct enrollment_body, ek_public)},
     {"ak_public", FIELD_BASE64, true, 1, TPM_PUBLIC_MAX,
      offsetof(struct enrollment_body, ak_public)},
-    {"csr", FIELD_BASE64, true, 1, 8192, offsetof(struct enrollment_body, csr)},
+    {"csr", FIELD_BASE64, false, 1, 8192, offsetof(struct enrollment_body, csr)},
 };
 const struct shape enrollment_shape = SHAPE(fields, struct enrollment_body);
+
+enum { ENROLMENT_NAME = sizeof((struct model_row *)0)->enrolment };
 
 struct enrollment {
     struct change change; /* first */
     struct enrollment_row row;
     struct tpm_public ek, ak;
     struct csr csr;
+    struct device_row known; /* what the store has; its state is 0 when it has nothing */
     uint8_t blob[ACTIVATION_BLOB_MAX], secret[ACTIVATION_SECRET_MAX];
     struct writer blob_out, secret_out;
 };
@@ -62,6 +68,7 @@ static enum http_next answer(struct change *c) {
     json_out_text(&o, "device_id", e->row.device_id);
     json_out_base64(&o, "credential_blob", writer_bytes(&e->blob_out));
     json_out_base64(&o, "encrypted_secret", writer_bytes(&e->secret_out));
+    json_out_base64(&o, "nonce", bytes_of(e->row.nonce, sizeof e->row.nonce));
     json_out_time(&o, "expires_at", e->row.expires);
     json_out_object_end(&o);
     return answer_json(c->r, 201, &o);
@@ -70,55 +77,98 @@ static enum http_next answer(struct change *c) {
 static const struct change_kind kind = {
     .commit = CHANGE_COMMIT(.name = "enrollment"), .apply = apply, .answer = answer};
 
-static enum http_next refused(struct request *r, enum problem_kind problem,
-                              const struct detail *detail) {
-    atomic_fetch_add_explicit(&r->api->counters.enrolments_refused, 1, memory_order_relaxed);
-    log_event(r->api->options.log, LOG_INFO, "enrolment_refused",
-              log_str("request_id", r->x->request_id),
-              log_str("code", problem_entry(problem)->code), log_str("detail", detail->text),
-              log_str("address", r->x->peer->address));
-    return answer_refusal(r, problem, detail);
+/* --- whether it may ---------------------------------------------------------------------------- */
+
+/* What vouches for the EK. One that was shown has to hold, whatever the model asks for. */
+static enum problem_kind check_certificate(struct request *r, struct enrollment *e,
+                                           const struct enrollment_body *body,
+                                           struct detail *detail) {
+    struct ek_trust *trust = r->api->options.ek_trust;
+    if (body->ek_certificate.len == 0) {
+        return NUM_PROBLEMS;
+    }
+    bool holds =
+        trust != NULL && ek_trust_check(trust, &e->row.ek_certificate, body->ek_certificate, &e->ek,
+                                        change_now(&e->change), detail) == STATUS_OK;
+    return holds ? NUM_PROBLEMS : PROBLEM_EK_CERTIFICATE_UNTRUSTED;
 }
 
-/* The keys and what vouches for them. NUM_PROBLEMS: all is well. */
-static enum problem_kind check_keys(struct request *r, struct enrollment *e,
-                                    const struct enrollment_body *body, struct detail *detail) {
-    struct ek_trust *trust = r->api->options.ek_trust;
+static enum problem_kind check_ek(struct request *r, struct enrollment *e,
+                                  const struct enrollment_body *body, struct detail *detail) {
     if (tpm_public_parse(&e->ek, body->ek_public, detail) != STATUS_OK ||
-        ek_check(&e->ek, detail) != STATUS_OK) {
+        ek_check(&e->ek, detail) != STATUS_OK ||
+        device_id_from_key(e->row.device_id, &e->ek.key) != STATUS_OK) {
         return PROBLEM_EK_UNACCEPTABLE;
     }
-    if (body->ek_certificate.len == 0) {
-        return PROBLEM_EK_CERTIFICATE_REQUIRED;
-    }
-    if (trust == NULL || ek_trust_check(trust, &e->row.ek_certificate, body->ek_certificate, &e->ek,
-                                        change_now(&e->change), detail) != STATUS_OK) {
-        return PROBLEM_EK_CERTIFICATE_UNTRUSTED;
-    }
-    if (tpm_public_parse(&e->ak, body->ak_public, detail) != STATUS_OK ||
-        ak_check(&e->ak, detail) != STATUS_OK) {
-        return PROBLEM_AK_UNACCEPTABLE;
-    }
-    if (public_key_equal(&e->ak.key, &e->ek.key)) {
-        return PROBLEM_AK_UNACCEPTABLE;
-    }
-    if (csr_parse(&e->csr, body->csr, detail) != STATUS_OK) {
-        return PROBLEM_CSR_INVALID;
-    }
-    return NUM_PROBLEMS;
+    return check_certificate(r, e, body, detail);
 }
 
-/* NUM_PROBLEMS when the model takes new devices. */
-static enum problem_kind check_model(struct request *r, const char *name) {
+static enum problem_kind check_ak(struct enrollment *e, const struct enrollment_body *body,
+                                  struct detail *detail) {
+    bool good = tpm_public_parse(&e->ak, body->ak_public, detail) == STATUS_OK &&
+                ak_check(&e->ak, detail) == STATUS_OK && !public_key_equal(&e->ak.key, &e->ek.key);
+    return good ? NUM_PROBLEMS : PROBLEM_AK_UNACCEPTABLE;
+}
+
+/* A device whose factory certificate was registered with it may come without a request. */
+static enum problem_kind check_csr(struct enrollment *e, const struct enrollment_body *body,
+                                   struct detail *detail) {
+    if (body->csr.len == 0) {
+        return bytes_all(bytes_of(e->known.idevid_sha256, sizeof e->known.idevid_sha256), 0)
+                   ? PROBLEM_MISSING_FIELD
+                   : NUM_PROBLEMS;
+    }
+    return csr_parse(&e->csr, body->csr, detail) == STATUS_OK ? NUM_PROBLEMS : PROBLEM_CSR_INVALID;
+}
+
+/* Whether the model takes such a device. */
+static enum problem_kind check_admission(const struct enrollment *e, const char *enrolment) {
+    const struct candidate candidate = {.model = e->row.model,
+                                        .enrolment = enrolment,
+                                        .vouched = e->row.ek_certificate.len > 0,
+                                        .device = e->known.state == 0 ? NULL : &e->known};
+    return admission_begin(&candidate);
+}
+
+/* Copies the model's policy; false: no such model. */
+static bool read_model(struct request *r, char out[static ENROLMENT_NAME], const char *name) {
     struct policy_holder *holder = r->api->options.policy;
     const struct policy_model *model = policy_model(policy_read_begin(holder), name);
-    enum problem_kind problem = model == NULL ? PROBLEM_UNKNOWN_MODEL
-                                : strcmp(model->row.enrolment, "open") != 0
-                                    ? PROBLEM_ENROLMENT_CLOSED
-                                    : NUM_PROBLEMS;
+    if (model != NULL) {
+        text_copy(out, ENROLMENT_NAME, model->row.enrolment);
+    }
     policy_read_end(holder);
-    return problem;
+    return model != NULL;
 }
+
+/* What the store has of the device, if anything. */
+static enum status look_up(struct request *r, struct enrollment *e) {
+    enum status status =
+        store_device_get(r->worker->reader, r->x->arena, &e->known, e->row.device_id);
+    return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+}
+
+/* NUM_PROBLEMS: all is well, or *status is why that cannot be told. */
+static enum problem_kind check(struct request *r, struct enrollment *e, enum status *status,
+                               struct detail *detail) {
+    const struct enrollment_body *body = r->body;
+    char enrolment[ENROLMENT_NAME];
+    if (!read_model(r, enrolment, body->model)) {
+        return PROBLEM_UNKNOWN_MODEL;
+    }
+    text_copy(e->row.model, sizeof e->row.model, body->model);
+    enum problem_kind why = check_ek(r, e, body, detail);
+    if (why == NUM_PROBLEMS) {
+        *status = look_up(r, e);
+        why = *status == STATUS_OK ? check_admission(e, enrolment) : NUM_PROBLEMS;
+    }
+    if (why == NUM_PROBLEMS && *status == STATUS_OK) {
+        why = check_ak(e, body, detail);
+    }
+    return why == NUM_PROBLEMS && *status == STATUS_OK ? check_csr(e, body, detail) : why;
+}
+
+/* --- what it gets ------------------------------------------------------------------------------ */
 
 /* The secret leaves this function encrypted, and hashed. */
 static enum status make_challenge(struct enrollment *e, struct detail *detail) {
@@ -133,41 +183,40 @@ static enum status make_challenge(struct enrollment *e, struct detail *detail) {
     return status;
 }
 
-static enum status fill_row(struct enrollment *e, const struct enrollment_body *body) {
+static void fill_row(struct enrollment *e, const struct enrollment_body *body) {
     struct change *c = &e->change;
     struct enrollment_row *row = &e->row;
     id_new(row->id, c->now_ms);
-    text_copy(row->model, sizeof row->model, body->model);
     text_copy(row->address, sizeof row->address, c->r->x->peer->address);
+    row->state = ENROLLMENT_BEGUN;
+    random_bytes(row->nonce, sizeof row->nonce);
     row->ek_public = body->ek_public;
     row->ak_public = body->ak_public;
     row->csr_spki = bytes_of(e->csr.spki, e->csr.spki_len);
     row->state = ENROLLMENT_BEGUN;
     row->created = change_now(c);
     row->expires = row->created + c->r->api->options.config->enrolment_expiry_s;
-    return device_id_from_key(row->device_id, &e->ek.key);
 }
 
 enum http_next enrollment_create(struct request *r) {
-    const struct enrollment_body *body = r->body;
     struct enrollment *e = change_new(r, &kind, sizeof *e);
     struct detail detail = {0};
+    enum status status = STATUS_OK;
     if (e == NULL) {
         return problem(r->x, PROBLEM_INTERNAL);
     }
-    enum problem_kind problem = check_model(r, body->model);
-    if (problem == NUM_PROBLEMS) {
-        problem = check_keys(r, e, body, &detail);
-    }
-    if (problem != NUM_PROBLEMS) {
-        return refused(r, problem, &detail);
-    }
-    enum status status = fill_row(e, body);
-    if (status == STATUS_OK) {
-        status = make_challenge(e, &detail);
-    }
+    enum problem_kind why = check(r, e, &status, &detail);
     if (status != STATUS_OK) {
-        return answer_status(r, STATUS_INTERNAL, &detail);
+        return answer_status(r, status, &detail);
     }
-    return change_submit(&e->change);
+    if (why == PROBLEM_MISSING_FIELD) {
+        return problem_detail(r->x, why, "csr");
+    }
+    if (why != NUM_PROBLEMS) {
+        return enrolment_refuse(r, why, e->row.device_id, &detail);
+    }
+    fill_row(e, r->body);
+    status = make_challenge(e, &detail);
+    return status == STATUS_OK ? change_submit(&e->change)
+                               : answer_status(r, STATUS_INTERNAL, &detail);
 }

@@ -98,8 +98,10 @@ enum status store_enrollment_delete(struct store_writer *writer, const char *id)
     return query_run_one(&q);
 }
 
-enum status store_enrollment_delete_device(struct store_writer *writer, const char *device_id) {
-    QUERY q = query_of(of_writer(writer), SQL_ENROLLMENT_DELETE_DEVICE);
+enum status store_enrollment_delete_others(struct store_writer *writer, const char *device_id,
+                                           const char *id) {
+    QUERY q = query_of(of_writer(writer), SQL_ENROLLMENT_DELETE_OTHERS);
     bind_id(&q, device_id);
+    bind_id(&q, id);
     return query_run(&q);
 }

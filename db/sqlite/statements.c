@@ -92,7 +92,8 @@ const char *const statements[NUM_STATEMENTS] = {
     [SQL_ENROLLMENT_UPDATE] = "UPDATE enrollment SET state = ?2, key_protection = ?3,"
                               " certificate = ?4, expires = ?5 WHERE id = ?1",
     [SQL_ENROLLMENT_DELETE] = "DELETE FROM enrollment WHERE id = ?",
-    [SQL_ENROLLMENT_DELETE_DEVICE] = "DELETE FROM enrollment WHERE device_id = ?",
+    [SQL_ENROLLMENT_DELETE_OTHERS] =
+        "DELETE FROM enrollment WHERE device_id = ?1 AND id <> ?2 AND state <> 3",
 
     [SQL_DEVICE_GET] = "SELECT " DEVICE_WITH_KEYS "WHERE id = ?",
     [SQL_DEVICE_BY_IDENTITY] = "SELECT " DEVICE_WITH_KEYS "WHERE identity_sha256 = ?",

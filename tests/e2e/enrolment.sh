@@ -144,11 +144,23 @@ call enrol - POST "/v1/enrollments/$enrollment/activate" "$work/secret.json"
 answered 'the TPM that holds both keys enrols' 200
 device_keeps_identity edge
 call enrol - POST "/v1/enrollments/$enrollment/activate" "$work/secret.json"
-answered 'and its secret is good once' 404 not_found
-attempt edge
-device_activates edge <"$answer" >"$work/body"
-call enrol - POST "/v1/enrollments/$(jq -r .enrollment_id "$work/edge/enrolled.json")/activate" "$work/body"
-answered 'nobody enrols the same TPM twice' 409 already_enrolled
+answered 'and may ask again' 200
+same 'for the same identity' "$(cat "$work/edge.pem")" "$(field .identity_certificate)"
+activate "$enrollment" "$work/guess"
+answered 'but not without the secret' 403 activation_failed
+id=$(cat "$work/edge/id") first=$enrollment
+cp "$work/edge.pem" "$work/former.pem"
+cp "$work/edge.key" "$work/former.key"
+must 'the device is made anew' device_ak edge
+must 'with another key' device_tls_key edge
+claim 'it enrols again' device_enrols edge acme-edge9
+same 'and is the same device' "$id" "$(cat "$work/edge/id")"
+call device edge GET /v1/self
+answered 'with its new identity' 200
+call device former GET /v1/self
+claim 'and not with the one before' test "$status" = 403 -o "$status" = 401
+call enrol - POST "/v1/enrollments/$first/activate" "$work/secret.json"
+answered 'its first enrolment brings nothing back' 409 enrollment_superseded
 
 # --- every kind of key -------------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ static const struct role_matrix_row role_matrix[] = {
     {"GET", "/v1/devices", "vowpa", false},
     {"GET", "/v1/devices/{id}", "vowpa", false},
     {"PATCH", "/v1/devices/{id}", "oa", false},
+    {"POST", "/v1/devices/{id}/approve", "oa", false},
     {"POST", "/v1/devices/{id}/quarantine", "oa", false},
     {"POST", "/v1/devices/{id}/release", "oa", false},
     {"POST", "/v1/devices/{id}/retire", "oa", false},

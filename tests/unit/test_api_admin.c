@@ -101,7 +101,7 @@ static const struct {
     {"{\"name\":\"a\",\"pcr_selection\":\"sha256:24\"}", "invalid_field"},
     {"{\"name\":\"a\",\"pcr_selection\":\"md5:0\"}", "invalid_field"},
     {"{\"name\":\"a\",\"pcr_selection\":\"\"}", "invalid_field"},
-    {"{\"name\":\"a\",\"enrolment\":\"approval\"}", "invalid_field"},
+    {"{\"name\":\"a\",\"enrolment\":\"maybe\"}", "invalid_field"},
     {"{\"name\":\"a\",\"version\":1}", "unknown_field"},
 };
 

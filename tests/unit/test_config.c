@@ -75,6 +75,7 @@ START_TEST(good_text_is_taken_with_strict_defaults) {
     ck_assert_ptr_null(config->log_file);
     ck_assert_int_eq(config->identity_lifetime_s, 365 * 86400);
     ck_assert_uint_eq(config->enrolment_expiry_s, 600);
+    ck_assert_uint_eq(config->enrolment_approval_expiry_s, 7 * 86400);
     ck_assert_uint_eq(config->challenge_expiry_s, 300);
     const struct config_listener *device = &config->plane[PLANE_DEVICE];
     ck_assert(device->enabled && device->listen[1] == NULL);
@@ -91,17 +92,18 @@ START_TEST(good_text_is_taken_with_strict_defaults) {
 END_TEST
 
 START_TEST(every_setting_reaches_its_place) {
-    const char *text = with("[log]\nlevel = debug\nform = text\nfile = /var/log/g.log\n"
-                            "[enrolment]\nek_trust = a.pem,\n  b.pem\n\t/c.pem ; a comment\n"
-                            "pending_max = 5\npending_per_ip = 4\nper_ip_per_minute = 3\n"
-                            "expiry = 11 s\n[challenges]\nexpiry = 1m\nmax = 12\n"
-                            "[signer]\nidentity_lifetime = 400 d\n"
-                            "[gateway]\nworkers = 3\ntls12 = yes\ndrain = 0.25\n"
-                            "[enrol]\nlisten = 0.0.0.0:1, [::1]:2,\n  1.2.3.4:0\n"
-                            "certificate = c\nkey = k\nbody_max = 1 MiB\nheader_max = 8KiB\n"
-                            "connections = 10\nconnections_per_ip = 0\nhandshake_timeout = 100 ms\n"
-                            "header_timeout = 1.5\nbody_timeout = 2 m\nidle_timeout = 1 h\n"
-                            "[proxy]\nlisten = unix:p.sock\nunix_mode = 0600\n");
+    const char *text =
+        with("[log]\nlevel = debug\nform = text\nfile = /var/log/g.log\n"
+             "[enrolment]\nek_trust = a.pem,\n  b.pem\n\t/c.pem ; a comment\n"
+             "pending_max = 5\npending_per_ip = 4\nper_ip_per_minute = 3\n"
+             "expiry = 11 s\napproval_expiry = 2 d\n[challenges]\nexpiry = 1m\nmax = 12\n"
+             "[signer]\nidentity_lifetime = 400 d\n"
+             "[gateway]\nworkers = 3\ntls12 = yes\ndrain = 0.25\n"
+             "[enrol]\nlisten = 0.0.0.0:1, [::1]:2,\n  1.2.3.4:0\n"
+             "certificate = c\nkey = k\nbody_max = 1 MiB\nheader_max = 8KiB\n"
+             "connections = 10\nconnections_per_ip = 0\nhandshake_timeout = 100 ms\n"
+             "header_timeout = 1.5\nbody_timeout = 2 m\nidle_timeout = 1 h\n"
+             "[proxy]\nlisten = unix:p.sock\nunix_mode = 0600\n");
     ck_assert_msg(parse("/g/f.ini", text, NULL) == STATUS_OK, "%s", all_text);
     ck_assert(config->log_level == LOG_DEBUG && config->log_form == LOG_TEXT);
     ck_assert_str_eq(config->log_file, "/var/log/g.log");
@@ -111,6 +113,7 @@ START_TEST(every_setting_reaches_its_place) {
     ck_assert_str_eq(config->ek_trust[2], "/c.pem");
     ck_assert(config->enrolment_pending_max == 5 && config->enrolment_pending_per_ip == 4);
     ck_assert(config->enrolment_per_ip_per_minute == 3 && config->enrolment_expiry_s == 11);
+    ck_assert_uint_eq(config->enrolment_approval_expiry_s, 2 * 86400);
     ck_assert(config->challenge_expiry_s == 60 && config->challenge_max == 12);
     ck_assert_int_eq(config->identity_lifetime_s, 400 * 86400);
     ck_assert(config->workers == 3 && config->tls12 && config->drain_ms == 250);
@@ -158,6 +161,7 @@ START_TEST(the_annotated_file_is_taken_and_shows_the_defaults) {
     ck_assert(config->enrolment_pending_per_ip == plain->enrolment_pending_per_ip);
     ck_assert(config->enrolment_per_ip_per_minute == plain->enrolment_per_ip_per_minute);
     ck_assert(config->enrolment_expiry_s == plain->enrolment_expiry_s);
+    ck_assert(config->enrolment_approval_expiry_s == plain->enrolment_approval_expiry_s);
     ck_assert(config->challenge_expiry_s == plain->challenge_expiry_s);
     ck_assert(config->challenge_max == plain->challenge_max);
     for (int i = 0; i < NUM_PLANES; i++) {

@@ -269,21 +269,22 @@ START_TEST(only_enrolments_that_have_a_secret_out_are_limited) {
 }
 END_TEST
 
-START_TEST(a_devices_enrolments_are_forgotten_together) {
-    for (unsigned n = 1; n <= 3; n++) {
-        struct enrollment_row row = sample_enrollment(n, n == 3 ? 2 : 1);
+START_TEST(what_else_a_device_began_is_forgotten) {
+    for (unsigned n = 1; n <= 4; n++) { /* 1 and 2 begun, 3 done, 4 another device's */
+        struct enrollment_row row = sample_enrollment(n, n == 4 ? 2 : 1);
+        row.state = n == 3 ? ENROLLMENT_DONE : ENROLLMENT_BEGUN;
         ck_assert_int_eq(put_enrollment(&row, 9), STATUS_OK);
     }
-    struct enrollment_row row = sample_enrollment(1, 1);
+    struct enrollment_row row = sample_enrollment(2, 1);
     for (int i = 0; i < 2; i++) { /* none is OK too */
-        ck_assert_int_eq(
-            store_fixture_write(&f, store_enrollment_delete_device(f.writer, row.device_id)),
-            STATUS_OK);
+        ck_assert_int_eq(store_fixture_write(
+                             &f, store_enrollment_delete_others(f.writer, row.device_id, row.id)),
+                         STATUS_OK);
     }
-    for (unsigned n = 1; n <= 3; n++) {
+    for (unsigned n = 1; n <= 4; n++) {
         row = sample_enrollment(n, 1);
         ck_assert_int_eq(store_enrollment_get(f.reader, &f.arena, &row, row.id),
-                         n == 3 ? STATUS_OK : STATUS_NOT_FOUND);
+                         n == 1 ? STATUS_NOT_FOUND : STATUS_OK);
     }
 }
 END_TEST
@@ -649,7 +650,7 @@ int main(void) {
     tcase_add_test(tests, an_enrolment_moves_on_and_keeps_what_it_began_with);
     tcase_add_test(tests, an_enrolment_of_no_known_state_or_that_is_gone_is_not_updated);
     tcase_add_test(tests, only_enrolments_that_have_a_secret_out_are_limited);
-    tcase_add_test(tests, a_devices_enrolments_are_forgotten_together);
+    tcase_add_test(tests, what_else_a_device_began_is_forgotten);
     tcase_add_test(tests, an_announced_device_is_read_without_keys);
     tcase_add_test(tests, an_announced_device_that_is_changed_still_has_no_keys);
     tcase_add_test(tests, any_number_of_devices_is_announced_without_keys_but_each_once);
