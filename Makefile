@@ -105,7 +105,7 @@ link    = $(call show,LD,$@)$(CC) $(cflags) $(ldflags) -o $@ $(filter %.o,$^) -W
 # --- building ----------------------------------------------------------------------------------------
 
 .PHONY: all deps test test-build test-unit test-fuzz test-e2e test-fresh asan tsan fuzz bench demo lint fmt arrows \
-        install clean help FORCE tests unit-programs replay-programs fuzz-programs bench-programs
+        install install-device clean help FORCE tests unit-programs replay-programs fuzz-programs bench-programs
 all: $(library) $(program)
 
 # Changed flags, another compiler, or a source that went away rebuild what they must.
@@ -242,6 +242,20 @@ install: all
 	sed 's|@bindir@|$(PREFIX)/bin|' deploy/systemd/gatehouse.service \
 	    >$(DESTDIR)$(PREFIX)/lib/systemd/system/gatehouse.service
 
+# The device's side: no compiler, and nothing of the gateway.
+device := deploy/device
+install-device:
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed -e 's|@version@|$(VERSION)|' -e 's|@libdir@|$(PREFIX)/lib/gatehouse-device|' $(device)/gatehouse-device \
+	    >$(DESTDIR)$(PREFIX)/bin/gatehouse-device
+	chmod 755 $(DESTDIR)$(PREFIX)/bin/gatehouse-device
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/gatehouse-device $(device)/*.sh
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 $(device)/gatehouse-device.8
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/gatehouse-device $(device)/gatehouse-device.conf
+	sed 's|@bindir@|$(PREFIX)/bin|' $(device)/gatehouse-device.service \
+	    >$(DESTDIR)$(PREFIX)/lib/systemd/system/gatehouse-device.service
+	install -m 644 $(device)/gatehouse-device.timer $(DESTDIR)$(PREFIX)/lib/systemd/system/gatehouse-device.timer
+
 clean:
 	rm -rf build
 
@@ -253,3 +267,4 @@ help:
 	@echo 'demo      a simulated device, end to end      test-fresh  demo and tests on a bare Debian'
 	@echo 'lint      linters, style, layering            fmt       format the sources'
 	@echo 'arrows    layering only                       install   to DESTDIR and PREFIX'
+	@echo 'install-device  the client for devices, to DESTDIR and PREFIX'

@@ -54,6 +54,9 @@ swtpm
 swtpm-tools
 tpm2-tools
 libtss2-tcti-swtpm0t64|libtss2-tcti-swtpm0
+tpm2-openssl
+busybox
+mandoc
 sqlite3
 curl
 jq

@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2034 # what is set here is used by who sources it
 # gateway.sh: a gateway in $work/gateway and calls of its API with curl, for the demo and the end-to-end
 # tests, to be sourced after device.sh. $gatehouse is the program.
-: "${gatehouse:?the program}" "${work:?the folder to work in}"
+: "${gatehouse:?the program}" "${work:?the folder to work in}" "${demo:?the folder of this file}"
 
 gateway=$work/gateway
 log=$work/gateway.log
@@ -125,6 +125,27 @@ device_attests() {
     [ "$status" = 201 ] || return 1
     device_evidence "$1" <"$answer" >"$work/$1/evidence.json" || return 1
     call device "$1" POST /v1/evidence "$work/$1/evidence.json"
+}
+
+# --- the same by gatehouse-device, the client for real devices -------------------------------------------
+
+# device_configures DEVICE MODEL [LINE...]: the client's configuration for this gateway and this TPM.
+device_configures() {
+    configured=$1
+    {
+        printf '%s = %s\n' enrol_url "https://127.0.0.1:$(port_of enrol)" device_url "https://127.0.0.1:$(port_of device)" \
+            ca_file "$work/server-ca.pem" model "$2" state_dir "$work/$1/state" tcti "swtpm:path=$work/$1/s" \
+            event_log "$work/$1/log"
+        shift 2
+        for line in "$@"; do echo "$line"; done
+    } >"$work/$configured/client.conf"
+}
+
+# device_client DEVICE COMMAND...: $client_shell runs it, when that is set.
+device_client() {
+    client_config=$work/$1/client.conf
+    shift
+    ${client_shell-} "$demo/../device/gatehouse-device" --config "$client_config" "$@"
 }
 
 # decision DEVICE: what the proxy is told about it, "allow trusted".
