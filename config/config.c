@@ -96,10 +96,6 @@ static void assign_line(struct loader *loader, const struct section *section,
     assign(loader, section, setting, text);
 }
 
-static bool is_list(const struct setting *setting) {
-    return setting->kind == SETTING_LISTEN || setting->kind == SETTING_EK_TRUST;
-}
-
 /* inih: one key and value, or one more line of the value before. */
 static int take_pair(void *context, const char *section_name, const char *key, const char *value) {
     struct loader *loader = context;
@@ -121,7 +117,7 @@ static int take_pair(void *context, const char *section_name, const char *key, c
         return 1;
     }
     struct place *place = report_place(report, section, setting);
-    if (goes_on && !is_list(setting)) {
+    if (goes_on && !setting_is_list(setting)) {
         report_mistake(report, loader->here, "%s.%s: takes one line", section->name, key);
         return 1;
     }
@@ -132,6 +128,7 @@ static int take_pair(void *context, const char *section_name, const char *key, c
     }
     if (!goes_on) {
         *place = loader->here;
+        setting_clear(loader->config, section, setting);
     }
     assign_line(loader, section, setting, value, goes_on);
     return 1;

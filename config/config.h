@@ -9,6 +9,16 @@
 enum config_plane { PLANE_ENROL, PLANE_DEVICE, PLANE_PROXY, PLANE_ADMIN, PLANE_PUBLIC, NUM_PLANES };
 enum { CONFIG_MAX_LISTEN = 4, CONFIG_MAX_EK_TRUST = 32 };
 
+/* What two people have to agree on: bits of config_listener.two_person. */
+enum two_person {
+    TWO_PERSON_BASELINE_APPROVAL = 1, /* whoever wrote a baseline does not activate it, as admin */
+    TWO_PERSON_BULK_REVOKE = 2,
+    TWO_PERSON_TRUST_BUNDLE = 4, /* the trust anchors of models */
+    TWO_PERSON_AUDIT_PRUNE = 8
+};
+/* "bulk_revoke"; of a single one. */
+const char *config_two_person_name(enum two_person rule);
+
 struct config_listener {                   /* [enrol] [device] [proxy] [admin] [public] */
     bool enabled;                          /* has at least one listen address */
     const char *listen[CONFIG_MAX_LISTEN]; /* "127.0.0.1:8443", "unix:/run/gatehouse/proxy.sock";
@@ -20,7 +30,8 @@ struct config_listener {                   /* [enrol] [device] [proxy] [admin] [
     size_t header_max;                     /* bytes: proxy 96 KiB, others 16 KiB */
     unsigned connections, connections_per_ip;
     unsigned handshake_ms, header_ms, body_ms,
-        idle_ms; /* written in seconds in the file, "10" or "0.5" */
+        idle_ms;         /* written in seconds in the file, "10" or "0.5" */
+    unsigned two_person; /* enum two_person; admin */
 };
 
 struct config {

@@ -17,7 +17,8 @@ enum {
     ON_UNIX = 1U << PLANE_PROXY | 1U << PLANE_PUBLIC,
     ON_MUTUAL = 1U << PLANE_DEVICE | 1U << PLANE_PROXY | 1U << PLANE_ADMIN,
     ON_TLS = ON_MUTUAL | 1U << PLANE_ENROL,
-    ON_ALL = ON_TLS | 1U << PLANE_PUBLIC
+    ON_ALL = ON_TLS | 1U << PLANE_PUBLIC,
+    ON_ADMIN = 1U << PLANE_ADMIN
 };
 
 #define FIELD(f)       offsetof(struct config, f)
@@ -70,6 +71,7 @@ static const struct setting plane[] = {
     {"header_timeout", SETTING_MS, PLANE_FIELD(header_ms), 100, 5 * MINUTE, ON_ALL},
     {"body_timeout", SETTING_MS, PLANE_FIELD(body_ms), 100, 30 * MINUTE, ON_ALL},
     {"idle_timeout", SETTING_MS, PLANE_FIELD(idle_ms), 100, DAY, ON_ALL},
+    {"two_person", SETTING_TWO_PERSON, PLANE_FIELD(two_person), 0, 0, ON_ADMIN},
 };
 
 #define NUM(table) (sizeof(table) / sizeof(table)[0])
@@ -141,6 +143,7 @@ void settings_default(struct config *config) {
         config->plane[i].connections = caps[i].connections;
         config->plane[i].connections_per_ip = caps[i].per_ip;
     }
+    config->plane[PLANE_ADMIN].two_person = TWO_PERSON_BASELINE_APPROVAL;
     config->plane[PLANE_DEVICE].body_max = 4 * MIB;
     config->plane[PLANE_PROXY].header_max = 96 * KIB;
     config->plane[PLANE_PROXY].idle_ms = 5 * MINUTE;
@@ -213,6 +216,40 @@ static enum status add_ek_trust(struct config *config, const char *text, const c
     return status;
 }
 
+static const char *const two_person_names[] = {"baseline_approval", "bulk_revoke", "trust_bundle",
+                                               "audit_prune", NULL};
+
+const char *config_two_person_name(enum two_person rule) {
+    size_t i = 0;
+    while (two_person_names[i + 1] != NULL && (unsigned)rule != 1U << i) {
+        i++;
+    }
+    return two_person_names[i];
+}
+
+static enum status add_two_person(struct config *config, const struct section *section,
+                                  const char *text, struct detail *detail) {
+    int64_t at = 0;
+    enum status status = value_word(&at, text, two_person_names, detail);
+    if (status == STATUS_OK) {
+        config->plane[section->plane].two_person |= 1U << (unsigned)at;
+    }
+    return status;
+}
+
+static enum status add_element(struct config *config, const struct section *section,
+                               const struct setting *setting, const char *element,
+                               const char *folder, struct detail *detail) {
+    switch (setting->kind) {
+    case SETTING_LISTEN:
+        return add_listen(config, section, element, folder, detail);
+    case SETTING_TWO_PERSON:
+        return add_two_person(config, section, element, detail);
+    default:
+        return add_ek_trust(config, element, folder, detail);
+    }
+}
+
 /* Each element of "a, b, c"; a comma may end the text, so that a list may go on in the next line. */
 static enum status add_elements(struct config *config, const struct section *section,
                                 const struct setting *setting, const char *text, const char *folder,
@@ -233,15 +270,18 @@ static enum status add_elements(struct config *config, const struct section *sec
         if (len == 0) {
             return status_fail(detail, STATUS_MALFORMED, "nothing stands before a comma");
         }
-        enum status status = setting->kind == SETTING_LISTEN
-                                 ? add_listen(config, section, element, folder, detail)
-                                 : add_ek_trust(config, element, folder, detail);
+        enum status status = add_element(config, section, setting, element, folder, detail);
         if (status != STATUS_OK) {
             return status;
         }
         text = next + strspn(next, " \t");
     }
     return STATUS_OK;
+}
+
+bool setting_is_list(const struct setting *setting) {
+    return setting->kind == SETTING_LISTEN || setting->kind == SETTING_EK_TRUST ||
+           setting->kind == SETTING_TWO_PERSON;
 }
 
 void setting_clear(struct config *config, const struct section *section,
@@ -251,6 +291,8 @@ void setting_clear(struct config *config, const struct section *section,
     } else if (setting->kind == SETTING_LISTEN) {
         memset(config->plane[section->plane].listen, 0, sizeof config->plane[0].listen);
         config->plane[section->plane].enabled = false;
+    } else if (setting->kind == SETTING_TWO_PERSON) {
+        config->plane[section->plane].two_person = 0;
     }
 }
 
@@ -370,6 +412,7 @@ enum status setting_assign(struct config *config, const struct section *section,
     switch (setting->kind) {
     case SETTING_LISTEN:
     case SETTING_EK_TRUST:
+    case SETTING_TWO_PERSON:
         return add_elements(config, section, setting, text, folder, detail);
     case SETTING_FILE:
         return file_name(config, (const char **)target, text, folder);

@@ -6,18 +6,19 @@
 
 enum setting_kind {
     SETTING_TRUST_DOMAIN,
-    SETTING_FILE,     /* const char *; empty unsets it */
-    SETTING_EK_TRUST, /* files into ek_trust */
-    SETTING_LISTEN,   /* addresses into listen */
-    SETTING_COUNT,    /* unsigned */
-    SETTING_SIZE,     /* size_t, bytes */
-    SETTING_MS,       /* unsigned */
-    SETTING_SECONDS,  /* unsigned */
-    SETTING_LIFETIME, /* int64_t, seconds */
-    SETTING_MODE,     /* unsigned */
-    SETTING_YES_NO,   /* bool */
-    SETTING_LEVEL,    /* enum log_level */
-    SETTING_FORM      /* enum log_form */
+    SETTING_FILE,       /* const char *; empty unsets it */
+    SETTING_EK_TRUST,   /* files into ek_trust */
+    SETTING_LISTEN,     /* addresses into listen */
+    SETTING_TWO_PERSON, /* words into two_person */
+    SETTING_COUNT,      /* unsigned */
+    SETTING_SIZE,       /* size_t, bytes */
+    SETTING_MS,         /* unsigned */
+    SETTING_SECONDS,    /* unsigned */
+    SETTING_LIFETIME,   /* int64_t, seconds */
+    SETTING_MODE,       /* unsigned */
+    SETTING_YES_NO,     /* bool */
+    SETTING_LEVEL,      /* enum log_level */
+    SETTING_FORM        /* enum log_form */
 };
 
 struct setting {
@@ -51,6 +52,7 @@ MUST_USE enum status setting_assign(struct config *config, const struct section 
                                     const struct setting *setting, const char *text,
                                     const char *folder, struct detail *detail);
 /* Empties a list; nothing for other kinds. */
+bool setting_is_list(const struct setting *setting);
 void setting_clear(struct config *config, const struct section *section,
                    const struct setting *setting);
 

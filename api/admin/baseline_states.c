@@ -1,5 +1,6 @@
-/* POST /v1/baselines/{id}/{activate|retire|revoke}: which baselines are in force. Nobody but an
- * administrator activates a document that they wrote themselves. */
+/* POST /v1/baselines/{id}/{activate|retire|revoke}: which baselines are in force. Nobody
+ * activates a document that they wrote or changed themselves; an administrator only where the
+ * configuration does not ask for two people. */
 #include "api/admin/admin.h"
 
 #include "server/appraisal/appraisal.h"
@@ -82,7 +83,14 @@ static enum status check_activation(struct change *c, struct store_writer *write
     const struct request *r = c->r;
     bool own = strcmp(row->created_by, r->operator_name) == 0 ||
                strcmp(row->updated_by, r->operator_name) == 0;
-    if (own && r->role != ROLE_ADMIN) {
+    bool strict =
+        (r->api->options.config->plane[PLANE_ADMIN].two_person & TWO_PERSON_BASELINE_APPROVAL) != 0;
+    if (own && (strict || r->role != ROLE_ADMIN)) {
+        detail_set(detail,
+                   "%s wrote or changed it: another operator with the role approver or "
+                   "admin puts it in force (POST /v1/operators registers one)%s",
+                   r->operator_name,
+                   strict ? "; or take baseline_approval out of [admin] two_person" : "");
         return change_fail(c, PROBLEM_OWN_BASELINE, STATUS_DENIED);
     }
     enum status status = check_number(c, writer, row->model);

@@ -16,6 +16,7 @@ gateway_init() {
     vendor_bundle "$1" >"$work/ek-trust.pem" || return 1
     shift
     "$gatehouse" init "$gateway" --listen 127.0.0.1:0 --ek-trust "$work/ek-trust.pem" "$@" >"$work/init.out" 2>&1 || return 1
+    rm -f "$work/second.pem" # of a gateway before
     cp "$gateway/admin.pem" "$gateway/admin.key" "$gateway/proxy.pem" "$gateway/proxy.key" "$work/"
     cp "$gateway/ca/server.pem" "$work/server-ca.pem"
 }
@@ -87,15 +88,17 @@ gateway_model() {
     gateway_baseline "$1" "$2"
 }
 
-# gateway_baseline MODEL DEVICE: one more; its id is left in $baseline.
+# gateway_baseline MODEL DEVICE: one more; its id is left in $baseline. The admin drafts it, and a second operator,
+# who is made with the first one, puts it in force.
 gateway_baseline() {
+    [ -e "$work/second.pem" ] || gateway_operator second approver || return 1
     device_pcrs "$2" 0,1,2,3,4,5,6,7,8,9,14 >"$work/pcrs.json" || return 1
     jq --arg model "$1" '{schema: "gatehouse/baseline/1", model: $model, label: "as booted", bank: "sha256", pcrs: .}' \
         "$work/pcrs.json" >"$work/body"
     call admin admin POST "/v1/models/$1/baselines" "$work/body"
     [ "$status" = 201 ] || { cat "$answer"; return 1; }
     baseline=$(field .id)
-    call admin admin POST "/v1/baselines/$baseline/activate" "$work/empty"
+    call admin second POST "/v1/baselines/$baseline/activate" "$work/empty"
     [ "$status" = 200 ] || { cat "$answer"; return 1; }
 }
 

@@ -454,7 +454,9 @@ static void print_made(const struct init *init) {
         "Next:\n"
         "  gatehouse serve --config %s/gatehouse.ini\n"
         "  Keep ca/server.key, ca/operators.key and ca/proxies.key offline: the gateway does not\n"
-        "  read them. Give devices, proxies and operators ca/server.pem to know it by.\n",
+        "  read them. Give devices, proxies and operators ca/server.pem to know it by.\n"
+        "  Register a second operator: nobody puts a baseline in force that they wrote "
+        "themselves.\n",
         at, at);
     if (init->options->num_ek_trust == 0) {
         printf("  Devices cannot enrol yet: put certificates of TPM vendors into %s/trust/ek.pem,\n"

@@ -147,6 +147,7 @@ static void fill_config(struct gateway *g) {
         config->plane[i].enabled = true;
     }
     config->plane[PLANE_ADMIN].anchors = g->anchors;
+    config->plane[PLANE_ADMIN].two_person = TWO_PERSON_BASELINE_APPROVAL;
 }
 
 static void start_api(struct gateway *g) {

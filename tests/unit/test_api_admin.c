@@ -244,10 +244,42 @@ START_TEST(who_changed_a_draft_last_does_not_activate_it) {
 }
 END_TEST
 
-START_TEST(an_administrator_activates_what_they_wrote) {
+START_TEST(not_even_an_administrator_activates_what_they_wrote) {
+    char id[33], target[96];
+    draft("admin", id);
+    (void)snprintf(target, sizeof target, "/v1/baselines/%s/activate", id);
+    struct reply reply = admin(&g, "admin", "POST", target, "{}");
+    check_code(&reply, 403, "own_baseline");
+    ck_assert_ptr_nonnull(strstr(reply_text(&reply, "detail"), "another operator"));
+    ck_assert_ptr_nonnull(strstr(reply_text(&reply, "detail"), "two_person"));
+    reply_free(&reply);
+    step("approver", id, "activate", 200, NULL);
+}
+END_TEST
+
+START_TEST(a_change_by_another_does_not_make_a_draft_another_ones) {
+    char id[33], target[96];
+    draft("admin", id);
+    (void)snprintf(target, sizeof target, "/v1/baselines/%s", id);
+    device_baseline_body(&device, document, "fw 2");
+    expect_admin(&g, "author", "PUT", target, document, 200, NULL);
+    struct reply reply = admin(&g, "viewer", "GET", target, NULL);
+    ck_assert_str_eq(reply_text(&reply, "created_by"), "admin");
+    ck_assert_str_eq(reply_text(&reply, "updated_by"), "author");
+    reply_free(&reply);
+    step("admin", id, "activate", 403, "own_baseline");
+    step("approver", id, "activate", 200, NULL);
+}
+END_TEST
+
+START_TEST(where_it_does_not_take_two_an_administrator_activates_what_they_wrote) {
     char id[33];
+    g.config.plane[PLANE_ADMIN].two_person = 0;
     draft("admin", id);
     step("admin", id, "activate", 200, NULL);
+    draft("author", id);
+    expect_admin(&g, "admin", "PUT", "/v1/operators/author", "{\"role\":\"approver\"}", 200, NULL);
+    step("author", id, "activate", 403, "own_baseline");
 }
 END_TEST
 
@@ -604,7 +636,9 @@ static Suite *suite(void) {
                         sizeof wrong_baselines / sizeof wrong_baselines[0]);
     tcase_add_test(t, nobody_activates_a_baseline_of_their_own);
     tcase_add_test(t, who_changed_a_draft_last_does_not_activate_it);
-    tcase_add_test(t, an_administrator_activates_what_they_wrote);
+    tcase_add_test(t, not_even_an_administrator_activates_what_they_wrote);
+    tcase_add_test(t, a_change_by_another_does_not_make_a_draft_another_ones);
+    tcase_add_test(t, where_it_does_not_take_two_an_administrator_activates_what_they_wrote);
     tcase_add_loop_test(t, a_baseline_moves_only_forward, 0, sizeof steps / sizeof steps[0]);
     tcase_add_test(t, only_a_draft_is_changed_or_removed);
     tcase_add_test(t, a_baseline_that_names_pcrs_nobody_quotes_is_not_activated);

@@ -132,6 +132,29 @@ START_TEST(every_setting_reaches_its_place) {
 }
 END_TEST
 
+static const struct {
+    const char *more;
+    unsigned two_person;
+} two_person[] = {
+    {"", TWO_PERSON_BASELINE_APPROVAL},
+    {"[admin]\ntwo_person =\n", 0},
+    {"[admin]\ntwo_person = bulk_revoke\n", TWO_PERSON_BULK_REVOKE},
+    {"[admin]\ntwo_person = audit_prune,\n  trust_bundle, bulk_revoke, baseline_approval\n", 15},
+};
+
+START_TEST(what_takes_two_people_is_a_list_that_replaces_the_default) {
+    ck_assert_msg(parse("f.ini", with(two_person[_i].more), NULL) == STATUS_OK, "%s", all_text);
+    ck_assert_uint_eq(config->plane[PLANE_ADMIN].two_person, two_person[_i].two_person);
+    config_free(config);
+    static char *const environment[] = {"GATEHOUSE_ADMIN_TWO_PERSON=trust_bundle", NULL};
+    ck_assert_int_eq(parse("f.ini", with(two_person[_i].more), environment), STATUS_OK);
+    ck_assert_uint_eq(config->plane[PLANE_ADMIN].two_person, TWO_PERSON_TRUST_BUNDLE);
+    config_free(config);
+    ck_assert_str_eq(config_two_person_name(TWO_PERSON_BASELINE_APPROVAL), "baseline_approval");
+    ck_assert_str_eq(config_two_person_name(TWO_PERSON_AUDIT_PRUNE), "audit_prune");
+}
+END_TEST
+
 START_TEST(the_annotated_file_is_taken_and_shows_the_defaults) {
     struct writer all = writer_of(all_text, sizeof all_text - 1);
     struct config *shown = NULL;
@@ -171,7 +194,7 @@ START_TEST(the_annotated_file_is_taken_and_shows_the_defaults) {
                           a->connections_per_ip == b->connections_per_ip &&
                           a->handshake_ms == b->handshake_ms && a->header_ms == b->header_ms &&
                           a->body_ms == b->body_ms && a->idle_ms == b->idle_ms &&
-                          a->unix_mode == b->unix_mode,
+                          a->unix_mode == b->unix_mode && a->two_person == b->two_person,
                       "[%s] shows other defaults", config_plane_name((enum config_plane)i));
     }
     free(text);
@@ -302,6 +325,13 @@ static const struct {
      "21: proxy.anchors: must not be the device plane's: a device would be let in here"},
     {"[log]\nfile = a\001b\n", "21: log.file: holds a control character"},
     {"[log]\nfile = a\tb\n", "21: log.file: holds a control character"},
+    {"[admin]\ntwo_person = baseline_approval, everything\n",
+     "21: admin.two_person: \"everything\" is none of: baseline_approval, bulk_revoke, "
+     "trust_bundle, audit_prune"},
+    {"[admin]\ntwo_person = bulk_revoke trust_bundle\n",
+     "21: admin.two_person: \"bulk_revoke trust_bundle\" is none of: baseline_approval, "
+     "bulk_revoke, trust_bundle, audit_prune"},
+    {"[device]\ntwo_person = bulk_revoke\n", "21: device.two_person: there is no such setting"},
 };
 
 static void expect_mistake(const char *text, char *const *environment, const char *mistake) {
@@ -614,6 +644,8 @@ int main(void) {
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, good_text_is_taken_with_strict_defaults);
     tcase_add_test(tests, every_setting_reaches_its_place);
+    tcase_add_loop_test(tests, what_takes_two_people_is_a_list_that_replaces_the_default, 0,
+                        sizeof two_person / sizeof two_person[0]);
     tcase_add_test(tests, the_annotated_file_is_taken_and_shows_the_defaults);
     tcase_add_loop_test(tests, an_added_mistake_is_named_with_its_line_and_key, 0, NUM(added));
     tcase_add_loop_test(tests, a_replaced_line_is_named_with_its_line_and_key, 0, NUM(replaced));
