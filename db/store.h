@@ -25,6 +25,10 @@ struct store_writer;
  * migration whose checksum differs from the one recorded. Damage that the header and the schema do
  * not show is met by the walk that fills the fleet table, before anybody is served. */
 MUST_USE enum status store_open(struct store **out, const char *path, struct detail *detail);
+/* An existing store for readers only, also beside a gateway that is using it: nothing is created,
+ * locked or migrated. CONFLICT: not a store, or its schema is not that of this version; STORAGE. */
+MUST_USE enum status store_open_to_read(struct store **out, const char *path,
+                                        struct detail *detail);
 void store_close(struct store *store); /* after all readers and the writer; NULL is allowed */
 MUST_USE enum status store_reader_new(struct store_reader **out, struct store *store,
                                       struct detail *detail);
@@ -431,6 +435,27 @@ MUST_USE enum status store_audit_set_hash(struct store_writer *, int64_t seq,
                                           const uint8_t hash[static 32]);
 MUST_USE enum status store_audit_list(struct store_reader *, struct arena *, struct audit_row **out,
                                       size_t *num, int64_t after_seq, unsigned limit);
+/* At most `limit` entries after `after_seq`, by seq, without those that were pruned. The row lives
+ * for the call only; false stops the walk, which is OK then. */
+typedef bool store_audit_visit(void *context, const struct audit_row *row);
+MUST_USE enum status store_audit_walk(struct store_reader *, int64_t after_seq, unsigned limit,
+                                      store_audit_visit *visit, void *context);
+/* CONFLICT: no such entry, or not after the newest checkpoint. */
+MUST_USE enum status store_audit_checkpoint_insert(struct store_writer *,
+                                                   const struct audit_checkpoint_row *row);
+MUST_USE enum status store_audit_checkpoint_get(struct store_reader *, struct arena *,
+                                                struct audit_checkpoint_row *out, int64_t seq);
+MUST_USE enum status store_audit_checkpoint_list(struct store_reader *, struct arena *,
+                                                 struct audit_checkpoint_row **out, size_t *num,
+                                                 int64_t after_seq, unsigned limit);
+/* The newest checkpoint's seq, and that of the checkpoint which the log begins after; 0: none. */
+MUST_USE enum status store_audit_marks(struct store_reader *, int64_t *checkpoint, int64_t *pruned);
+/* From now on the log begins after the checkpoint at `through_seq`: nobody reads what was before.
+ * CONFLICT: there is none, or the log begins there or later already. */
+MUST_USE enum status store_audit_prune(struct store_writer *, int64_t through_seq, int64_t now_ms);
+/* Removes entries that were pruned, at most `limit`, and their checkpoints. LIMIT: that many were,
+ * and there may be more. */
+MUST_USE enum status store_audit_forget(struct store_writer *, unsigned limit);
 
 /* --- counts for /v1/fleet --- */
 struct fleet_count {

@@ -43,6 +43,25 @@ static const struct command {
      "appraise evidence without a gateway",
      "Prints verdict and findings as JSON. Exit status 0: trusted; 3: untrusted, which includes\n"
      "evidence that does not verify; 1: unusable input.\n"},
+    {"audit", command_audit,
+     "export (--config FILE | --store FILE) [--after SEQ] [--out FILE]\n"
+     "       gatehouse audit verify (FILE | --config FILE | --store FILE) [--authority FILE]\n"
+     "                 [--trust-domain NAME] [--expect-seq N] [--expect-hash HEX]",
+     "export the audit log, and prove it whole",
+     "export writes the log as lines of JSON, each with its hash, and the checkpoints between "
+     "them.\n"
+     "verify proves that no line was altered, dropped, put in or moved; - is standard input. It\n"
+     "prints what it found as JSON; exit status 1: the log is broken, and the first broken entry "
+     "is\n"
+     "named. Both open a store for reading only, also that of a gateway which is running.\n"
+     "  --authority     PEM certificates of the identity authority: every checkpoint must have "
+     "its\n"
+     "                  signature. Without, whoever can write the log may have made up all of it\n"
+     "  --trust-domain  the one that every checkpoint must be of\n"
+     "  --expect-seq    the log must reach this entry\n"
+     "  --expect-hash   the hash of the last entry, or of that of --expect-seq\n"
+     "Lines cut off at the end are missed only by a later checkpoint or by what is expected: note\n"
+     "a checkpoint elsewhere now and then, and expect its seq and hash.\n"},
     {"version", command_version, "", "print the version", ""},
     {"help", command_help, "[COMMAND]", "print this, or more about one command", ""},
 };

@@ -196,3 +196,21 @@ enum status migrate(sqlite3 *db, const struct migration *all, size_t num, int64_
                                    status == STATUS_OK ? detail : NULL, "cannot end the migration");
     return status == STATUS_OK ? restored : status;
 }
+
+enum status migrate_check(sqlite3 *db, const struct migration *all, size_t num,
+                          struct detail *detail) {
+    int64_t mark = 0;
+    size_t applied = 0;
+    enum status status = read_int(db, "PRAGMA application_id", &mark, detail);
+    if (status == STATUS_OK && mark != APPLICATION_ID) {
+        status = status_fail(detail, STATUS_CONFLICT, "the database is not a store of Gatehouse");
+    }
+    if (status == STATUS_OK) {
+        status = check_history(db, all, num, &applied, detail);
+    }
+    if (status == STATUS_OK && applied < num) {
+        status = status_fail(detail, STATUS_CONFLICT,
+                             "the store is an older version's: start the gateway once");
+    }
+    return status == STATUS_INTERNAL ? STATUS_STORAGE : status;
+}

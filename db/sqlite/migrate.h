@@ -20,5 +20,8 @@ extern const size_t num_migrations;
  * is as after the last migration that succeeded. */
 MUST_USE enum status migrate(sqlite3 *db, const struct migration *all, size_t num, int64_t now,
                              struct detail *detail);
+/* CONFLICT unless the file behind `db` has exactly these migrations; STORAGE. Changes nothing. */
+MUST_USE enum status migrate_check(sqlite3 *db, const struct migration *all, size_t num,
+                                   struct detail *detail);
 
 #endif

@@ -6,7 +6,8 @@
 
 struct store {
     char *path;
-    sqlite3 *keeper; /* open as long as we are, so that no other connection is ever the last one */
+    sqlite3 *keeper; /* open as long as we are, so that no other connection is ever the last one;
+                        NULL when only readers may be */
 };
 
 struct store_reader {

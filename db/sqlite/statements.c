@@ -36,10 +36,11 @@
     " coalesce((SELECT hash FROM audit WHERE seq = a.seq - 1),"                                    \
     " (SELECT hash FROM audit_checkpoint WHERE seq = a.seq - 1)),"                                 \
     " c.seq, c.hash, c.time, c.trust_domain, c.authority, c.signature"
-#define AUDIT_FROM         " FROM audit AS a LEFT JOIN audit_checkpoint AS c ON c.seq = a.seq"
-#define AUDIT_AFTER_PRUNED "max(?1, coalesce((SELECT max(through_seq) FROM audit_prune), 0))"
-#define OPERATOR_COLUMNS   "name, role, disabled, created, updated"
-#define REGISTERED_COLUMNS "certificate_sha256, disabled, created, updated"
+#define AUDIT_CHECKPOINT_COLUMNS "seq, hash, time, trust_domain, authority, signature"
+#define AUDIT_FROM               " FROM audit AS a LEFT JOIN audit_checkpoint AS c ON c.seq = a.seq"
+#define AUDIT_AFTER_PRUNED       "max(?1, coalesce((SELECT max(through_seq) FROM audit_prune), 0))"
+#define OPERATOR_COLUMNS         "name, role, disabled, created, updated"
+#define REGISTERED_COLUMNS       "certificate_sha256, disabled, created, updated"
 
 const char *const statements[NUM_STATEMENTS] = {
     [SQL_BEGIN_READ] = "BEGIN",
@@ -219,4 +220,19 @@ const char *const statements[NUM_STATEMENTS] = {
     [SQL_AUDIT_SET_HASH] = "UPDATE audit SET hash = ?2 WHERE seq = ?1",
     [SQL_AUDIT_LIST] = "SELECT " AUDIT_COLUMNS AUDIT_FROM " WHERE a.seq > " AUDIT_AFTER_PRUNED
                        " ORDER BY a.seq LIMIT ?2",
+    [SQL_AUDIT_CHECKPOINT_INSERT] =
+        "INSERT INTO audit_checkpoint (" AUDIT_CHECKPOINT_COLUMNS ") VALUES (?,?,?,?,?,?)",
+    [SQL_AUDIT_CHECKPOINT_GET] =
+        "SELECT " AUDIT_CHECKPOINT_COLUMNS " FROM audit_checkpoint WHERE seq = ?",
+    [SQL_AUDIT_CHECKPOINT_LIST] = "SELECT " AUDIT_CHECKPOINT_COLUMNS
+                                  " FROM audit_checkpoint WHERE seq > ? ORDER BY seq LIMIT ?",
+    [SQL_AUDIT_MARKS] = "SELECT coalesce((SELECT max(seq) FROM audit_checkpoint), 0),"
+                        " coalesce((SELECT max(through_seq) FROM audit_prune), 0)",
+    [SQL_AUDIT_PRUNE] = "INSERT INTO audit_prune (through_seq, time_ms) VALUES (?,?)",
+    /* A row at a time in the order of seq, as the table's rule wants it. */
+    [SQL_AUDIT_FORGET] = "DELETE FROM audit WHERE seq <= min((SELECT max(through_seq) FROM"
+                         " audit_prune), (SELECT min(seq) FROM audit) + ?1 - 1)",
+    [SQL_AUDIT_FORGET_CHECKPOINTS] =
+        "DELETE FROM audit_checkpoint WHERE seq < min((SELECT max(through_seq) FROM audit_prune),"
+        " (SELECT min(seq) FROM audit))",
 };

@@ -84,6 +84,28 @@ enum status store_open(struct store **out, const char *path, struct detail *deta
     return STATUS_OK;
 }
 
+enum status store_open_to_read(struct store **out, const char *path, struct detail *detail) {
+    sqlite3 *db = NULL;
+    enum status status = connection_open(&db, path, ACCESS_READ, detail);
+    if (status == STATUS_OK) {
+        status = migrate_check(db, migrations, num_migrations, detail);
+        (void)sqlite3_close(db);
+    }
+    if (status != STATUS_OK) {
+        return status;
+    }
+    struct store *store = calloc(1, sizeof *store);
+    char *copy = strdup(path);
+    if (store == NULL || copy == NULL) {
+        free(store);
+        free(copy);
+        return status_fail(detail, STATUS_MEMORY, "no memory to open %s", path);
+    }
+    store->path = copy;
+    *out = store;
+    return STATUS_OK;
+}
+
 void store_close(struct store *store) {
     if (store == NULL) {
         return;

@@ -19,5 +19,7 @@ int command_init(int argc, char **argv);
 int command_serve(int argc, char **argv);
 /* check-config --config FILE: 0; 1: every mistake is on standard error; 2. */
 int command_check_config(int argc, char **argv);
+/* audit export|verify: 0; 1: it failed, or the chain is broken; 2. */
+int command_audit(int argc, char **argv);
 
 #endif

@@ -75,28 +75,23 @@ enum status audit_hash(uint8_t out[static AUDIT_HASH_LEN], const struct audit_ro
     return line.len > 0 ? STATUS_OK : STATUS_MEMORY;
 }
 
-enum status audit_append(struct store_writer *writer, const struct audit_row *row,
-                         struct detail *detail) {
+/* `tip` becomes the new entry. */
+static enum status append_after(struct store_writer *writer, struct audit_tip *tip,
+                                const struct audit_row *row) {
     struct audit_row entry = *row;
-    struct audit_tip tip;
-    enum status status = store_audit_tip(store_writer_reader(writer), &tip);
-    if (status != STATUS_OK) {
-        return status_fail(detail, status, "cannot read the end of the audit log");
-    }
-    if (tip.seq > 0 && !tip.chained) {
-        return status_fail(detail, STATUS_INTERNAL, "the audit log has not been chained yet");
-    }
-    entry.seq = tip.seq + 1;
-    memcpy(entry.previous, tip.hash, sizeof entry.previous);
-    status = audit_hash(entry.hash, &entry);
+    entry.seq = tip->seq + 1;
+    memcpy(entry.previous, tip->hash, sizeof entry.previous);
+    enum status status = audit_hash(entry.hash, &entry);
     if (status == STATUS_OK) {
         status = store_audit_insert(writer, &entry);
     }
-    if (status != STATUS_OK) { /* a rule of the table that is broken here is our own mistake */
-        status = status == STATUS_CONFLICT ? STATUS_INTERNAL : status;
-        return status_fail(detail, status, "cannot append to the audit log");
+    if (status == STATUS_OK) {
+        tip->seq = entry.seq;
+        tip->chained = true;
+        memcpy(tip->hash, entry.hash, sizeof tip->hash);
     }
-    return STATUS_OK;
+    /* A rule of the table that is broken here is our own mistake. */
+    return status == STATUS_CONFLICT ? STATUS_INTERNAL : status;
 }
 
 /* --- stores from before the chain --- */
@@ -121,14 +116,15 @@ static enum status chain_some(struct store_writer *writer, uint8_t previous[stat
     return status;
 }
 
-static enum status chain_all(struct store_writer *writer, int64_t now_ms, struct detail *detail) {
-    uint8_t previous[AUDIT_HASH_LEN] = {0};
+/* In the transaction that is under way; `tip` becomes the entry that says so. */
+static enum status chain_all(struct store_writer *writer, struct audit_tip *tip, int64_t now_ms) {
     int64_t after = 0;
     size_t num = 0;
     char said[48];
     enum status status;
+    memset(tip->hash, 0, sizeof tip->hash);
     do {
-        status = chain_some(writer, previous, &after, &num);
+        status = chain_some(writer, tip->hash, &after, &num);
     } while (status == STATUS_OK && num > 0);
     if (status != STATUS_OK) {
         return status;
@@ -139,7 +135,7 @@ static enum status chain_all(struct store_writer *writer, int64_t now_ms, struct
                             .object = "audit:chain"};
     (void)snprintf(said, sizeof said, "{\"entries\":%lld}", (long long)after);
     row.after = bytes_of_text(said);
-    return audit_append(writer, &row, detail);
+    return append_after(writer, tip, &row);
 }
 
 enum status audit_chain_begin(struct store_writer *writer, int64_t now_ms, struct detail *detail) {
@@ -152,7 +148,7 @@ enum status audit_chain_begin(struct store_writer *writer, int64_t now_ms, struc
         status = store_begin(writer, detail);
     }
     if (status == STATUS_OK) {
-        status = chain_all(writer, now_ms, detail);
+        status = chain_all(writer, &tip, now_ms);
         if (status == STATUS_OK) {
             status = store_commit(writer, detail);
         }
@@ -162,4 +158,26 @@ enum status audit_chain_begin(struct store_writer *writer, int64_t now_ms, struc
         detail_prefix(detail, "cannot chain the audit log");
     }
     return status;
+}
+
+/* --- appending --- */
+
+enum status audit_append(struct store_writer *writer, const struct audit_row *row,
+                         struct detail *detail) {
+    struct audit_tip tip;
+    enum status status = store_audit_tip(store_writer_reader(writer), &tip);
+    if (status != STATUS_OK) {
+        return status_fail(detail, status, "cannot read the end of the audit log");
+    }
+    if (tip.seq > 0 && !tip.chained) {
+        status = chain_all(writer, &tip, row->time_ms);
+        if (status != STATUS_OK) {
+            return status_fail(detail, status, "cannot chain the audit log");
+        }
+    }
+    status = append_after(writer, &tip, row);
+    if (status != STATUS_OK) {
+        return status_fail(detail, status, "cannot append to the audit log");
+    }
+    return STATUS_OK;
 }

@@ -276,7 +276,6 @@ START_TEST(an_older_store_is_chained_once_and_says_so) {
     write_old_entries(600);
     arena_init(&f.arena, (size_t)64 << 20);
     store_fixture_open(&f, true);
-    ck_assert_int_eq(store_fixture_write(&f, append("too early")), STATUS_INTERNAL);
     ck_assert_int_eq(audit_chain_begin(f.writer, 5000, &detail), STATUS_OK);
     ck_assert_int_eq(audit_chain_begin(f.writer, 6000, &detail), STATUS_OK);
     ck_assert_int_eq(store_fixture_write(&f, append("new")), STATUS_OK);
@@ -288,6 +287,22 @@ START_TEST(an_older_store_is_chained_once_and_says_so) {
     ck_assert_str_eq(rows[0].actor, "system");
     ck_assert(bytes_equal(rows[0].after, bytes_of_text("{\"entries\":600}")));
     ck_assert_str_eq(rows[1].action, "new");
+}
+END_TEST
+
+START_TEST(an_entry_appended_to_an_older_store_chains_it_first) {
+    store_fixture_close(&f);
+    write_old_entries(300);
+    arena_init(&f.arena, (size_t)64 << 20);
+    store_fixture_open(&f, true);
+    store_fixture_begin(&f);
+    ck_assert_int_eq(store_savepoint(f.writer, NULL), STATUS_OK);
+    ck_assert_int_eq(append("undone"), STATUS_OK);
+    store_undo(f.writer);
+    ck_assert_int_eq(append("new"), STATUS_OK);
+    ck_assert_int_eq(append("newer"), STATUS_OK);
+    ck_assert_int_eq(store_commit(f.writer, NULL), STATUS_OK);
+    ck_assert_uint_eq(check_chain(), 303);
 }
 END_TEST
 
@@ -335,6 +350,7 @@ int main(void) {
     tcase_add_test(tests, names_of_any_bytes_give_the_same_line_from_the_store);
     tcase_add_loop_test(tests, a_storage_failure_leaves_neither_gap_nor_double, 0, 3);
     tcase_add_test(tests, an_older_store_is_chained_once_and_says_so);
+    tcase_add_test(tests, an_entry_appended_to_an_older_store_chains_it_first);
     tcase_add_test(tests, a_new_store_has_nothing_to_be_chained);
     tcase_add_test(tests, chaining_an_older_store_is_done_as_a_whole_or_not_at_all);
     Suite *suite = suite_create("audit chain");
