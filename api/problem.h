@@ -53,6 +53,7 @@ enum problem_kind {
     PROBLEM_EVIDENCE_MALFORMED,
     PROBLEM_EVIDENCE_REFUSED, /* its code says why; see problem_coded */
     PROBLEM_CLOCK_WENT_BACK,
+    PROBLEM_IDENTITY_KEY_UNPROVEN,
     PROBLEM_UNTRUSTED,
     /* Administration. */
     PROBLEM_ALREADY_EXISTS,

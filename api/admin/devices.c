@@ -38,6 +38,9 @@ static void write_members(struct json_out *o, const struct device_row *row) {
     json_out_time(o, "updated_at", row->updated);
     json_out_text_or_null(o, "identity_serial", row->identity_serial);
     json_out_time_or_null(o, "identity_expires_at", row->identity_not_after);
+    bool has_identity = !bytes_all(bytes_of(row->identity_sha256, sizeof row->identity_sha256), 0);
+    json_out_text(o, "identity_key_protection",
+                  has_identity ? key_protection_name(row->key_protection) : NULL);
     json_out_text(o, "note", row->note);
 }
 
@@ -64,6 +67,7 @@ static void write_decision(struct json_out *o, const struct fleet_table *table, 
     fleet_decide_device(table, &d, id, clock_unix());
     json_out_text(o, "decision", d.allow ? "allow" : "deny");
     json_out_text(o, "reason", decision_reason_name(d.reason));
+    json_out_text(o, "key_protection", decision_key_protection(&d));
     json_out_time_or_null(o, "lease_expires_at", d.lease_expires);
     json_out_array(o, "credential_serials");
     for (size_t i = 0; i < d.num_serials; i++) {

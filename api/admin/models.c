@@ -6,7 +6,7 @@
 #include <string.h>
 
 struct model_body {
-    const char *name, *description, *pcr_selection, *enrolment;
+    const char *name, *description, *pcr_selection, *enrolment, *key_protection;
     int64_t credential_lifetime_s; /* 0: not given */
 };
 
@@ -19,8 +19,8 @@ struct model_body {
          300,                                                                                      \
          86400,                                                                                    \
          offsetof(struct model_body, credential_lifetime_s)},                                      \
-    {                                                                                              \
-        "enrolment", FIELD_TEXT, false, 1, 16, offsetof(struct model_body, enrolment)              \
+        {"enrolment", FIELD_TEXT, false, 1, 16, offsetof(struct model_body, enrolment)}, {         \
+        "key_protection", FIELD_TEXT, false, 1, 16, offsetof(struct model_body, key_protection)    \
     }
 
 static const struct field create_fields[] = {
@@ -39,6 +39,7 @@ void write_model(struct json_out *o, const char *name, const struct model_row *r
     json_out_text(o, "pcr_selection", row->pcr_selection);
     json_out_int(o, "credential_lifetime_s", row->credential_lifetime_s);
     json_out_text(o, "enrolment", row->enrolment);
+    json_out_text(o, "key_protection", row->key_protection == KEY_IN_TPM ? "tpm" : "any");
     json_out_int(o, "version", row->version);
     json_out_time(o, "created_at", row->created);
     json_out_time(o, "updated_at", row->updated);
@@ -102,6 +103,11 @@ static bool check_body(struct request *r, const struct model_body *body) {
                              "enrolment: \"open\", \"approval\" or \"closed\"");
         return false;
     }
+    if (body->key_protection != NULL && strcmp(body->key_protection, "any") != 0 &&
+        strcmp(body->key_protection, "tpm") != 0) {
+        (void)problem_detail(r->x, PROBLEM_INVALID_FIELD, "key_protection: \"any\" or \"tpm\"");
+        return false;
+    }
     return body->pcr_selection == NULL || read_selection(r, text, body->pcr_selection);
 }
 
@@ -120,6 +126,9 @@ static void merge(struct model_row *row, const struct model_body *body) {
     }
     if (body->enrolment != NULL) {
         text_copy(row->enrolment, sizeof row->enrolment, body->enrolment);
+    }
+    if (body->key_protection != NULL) {
+        row->key_protection = strcmp(body->key_protection, "tpm") == 0 ? KEY_IN_TPM : KEY_UNPROVEN;
     }
     if (body->credential_lifetime_s != 0) {
         row->credential_lifetime_s = body->credential_lifetime_s;

@@ -1,5 +1,6 @@
 /* POST /v1/evidence: from the body to a verdict. Evidence is held against this device's AK, this
- * device's nonce, and the PCRs that the nonce's challenge asked for. */
+ * device's nonce, and the PCRs that the nonce's challenge asked for; a certification of the key that
+ * the credential is for, against the same AK and nonce. */
 #include "api/device/evidence.h"
 
 #include "api/device/challenge_context.h"
@@ -58,17 +59,13 @@ static enum problem_kind check_challenge(struct evidence *e) {
 
 static enum status verify(struct evidence *e, enum tpm2_failure *failure, struct detail *detail) {
     struct request *r = e->change.r;
-    struct tpm_public *ak = arena_alloc(r->x->arena, sizeof *ak);
-    if (ak == NULL) {
-        return STATUS_MEMORY;
-    }
-    enum status status = tpm_public_parse(ak, r->device->ak_public, detail);
+    enum status status = tpm_public_parse(&e->ak, r->device->ak_public, detail);
     if (status != STATUS_OK) {
         return STATUS_INTERNAL; /* it was read when the device enrolled */
     }
-    const struct tpm2_expectation expected = {.ak = &ak->key,
-                                              .ak_hash = ak->scheme_hash,
-                                              .ak_scheme = ak->scheme,
+    const struct tpm2_expectation expected = {.ak = &e->ak.key,
+                                              .ak_hash = e->ak.scheme_hash,
+                                              .ak_scheme = e->ak.scheme,
                                               .nonce = e->body.nonce,
                                               .selection = &e->selection};
     return tpm2_verify(&e->facts, failure, r->x->arena, &e->body.tpm2, &expected, detail);
@@ -93,23 +90,68 @@ static bool clock_moved_on(const struct facts *facts, const struct device_row *d
     return order > 0;
 }
 
-/* Against the baselines in force. The snapshot is held while appraising, and no longer. */
-static enum status appraise_now(struct evidence *e) {
+/* Without one the key stays unproven. */
+static enum status check_certification(struct evidence *e, struct detail *detail) {
+    const struct key_certification *sent = &e->body.key_certification;
+    e->key_protection = KEY_UNPROVEN;
+    if (!key_certification_given(sent)) {
+        return STATUS_OK;
+    }
+    enum status status = key_certification_check(sent, &e->ak, e->body.nonce, &e->csr.key, detail);
+    if (status == STATUS_OK) {
+        e->key_protection = KEY_IN_TPM;
+    }
+    return status;
+}
+
+enum problem_kind evidence_keys_suffice(const struct evidence *e, const struct model_row *model) {
+    if (model->key_protection != KEY_IN_TPM) {
+        return NUM_PROBLEMS;
+    }
+    if (e->key_protection != KEY_IN_TPM) {
+        return PROBLEM_KEY_CERTIFICATION_REQUIRED;
+    }
+    return e->change.r->device->key_protection == KEY_IN_TPM ? NUM_PROBLEMS
+                                                             : PROBLEM_IDENTITY_KEY_UNPROVEN;
+}
+
+static enum status appraise_against(struct evidence *e, const struct policy_model *model) {
+    enum status status = appraise(&e->appraisal, e->change.r->x->arena, &e->facts, model->baseline,
+                                  model->num_baselines);
+    e->lifetime_s = model->row.credential_lifetime_s;
+    if (status == STATUS_OK && e->appraisal.baseline < model->num_baselines) {
+        text_copy(e->row.baseline_id, sizeof e->row.baseline_id,
+                  model->baseline_id[e->appraisal.baseline]);
+    }
+    return status;
+}
+
+/* Against the baselines in force, when the keys are what the model wants; else *lack says what they
+ * are not, and nothing was appraised. The snapshot is held while appraising, and no longer. */
+static enum status appraise_now(struct evidence *e, enum problem_kind *lack) {
     struct request *r = e->change.r;
     struct policy_holder *holder = r->api->options.policy;
     const struct policy_model *model = policy_model(policy_read_begin(holder), r->device->model);
     enum status status = STATUS_NOT_FOUND;
     if (model != NULL) {
-        status =
-            appraise(&e->appraisal, r->x->arena, &e->facts, model->baseline, model->num_baselines);
-        e->lifetime_s = model->row.credential_lifetime_s;
-    }
-    if (status == STATUS_OK && e->appraisal.baseline < model->num_baselines) {
-        text_copy(e->row.baseline_id, sizeof e->row.baseline_id,
-                  model->baseline_id[e->appraisal.baseline]);
+        *lack = evidence_keys_suffice(e, &model->row);
+        status = *lack == NUM_PROBLEMS ? appraise_against(e, model) : STATUS_OK;
     }
     policy_read_end(holder);
     return status;
+}
+
+/* What verifies is measured against what the model wants. */
+static enum http_next judge(struct evidence *e) {
+    struct detail detail = {0};
+    enum problem_kind lack = NUM_PROBLEMS;
+    enum status status = appraise_now(e, &lack);
+    if (status != STATUS_OK) {
+        return answer_status(e->change.r, status == STATUS_NOT_FOUND ? STATUS_INTERNAL : status,
+                             &detail);
+    }
+    return lack == NUM_PROBLEMS ? evidence_conclude(e)
+                                : evidence_refuse(e, lack, problem_entry(lack)->code, &detail);
 }
 
 static enum http_next check(struct evidence *e) {
@@ -131,11 +173,11 @@ static enum http_next check(struct evidence *e) {
     if (csr_parse(&e->csr, e->body.csr, &detail) != STATUS_OK) {
         return evidence_refuse(e, PROBLEM_CSR_INVALID, "csr_invalid", &detail);
     }
-    status = appraise_now(e);
-    if (status != STATUS_OK) {
-        return answer_status(r, status == STATUS_NOT_FOUND ? STATUS_INTERNAL : status, &detail);
+    if (check_certification(e, &detail) != STATUS_OK) {
+        return evidence_refuse(e, PROBLEM_KEY_CERTIFICATION_INVALID, "key_certification_invalid",
+                               &detail);
     }
-    return evidence_conclude(e);
+    return judge(e);
 }
 
 enum http_next evidence_create(struct request *r) {

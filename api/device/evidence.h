@@ -11,12 +11,14 @@ enum { APPRAISALS_KEPT = 64, CREDENTIAL_BACKDATE_S = 60, CREDENTIAL_LIFETIME_MAX
 struct evidence {
     struct change change; /* first */
     struct evidence_body body;
+    struct tpm_public ak;           /* the device's */
     struct pcr_selection selection; /* what the challenge asked for */
     uint8_t context[32];            /* the challenge's; see challenge_context.h */
     struct csr csr;
     struct facts facts;
     struct appraisal appraisal;
-    int64_t lifetime_s; /* of a credential of this model */
+    int64_t lifetime_s;                 /* of a credential of this model */
+    enum key_protection key_protection; /* of the CSR's key */
     struct appraisal_row row;
     struct device_row standing;
     struct credential_row credential;
@@ -32,6 +34,10 @@ struct evidence *evidence_new(struct request *r); /* NULL: the arena is full */
 MUST_USE bool evidence_describe(struct evidence *e);
 /* An array of findings, with everything that an administrator wants to know. */
 struct bytes findings_json(struct arena *arena, const struct finding *finding, size_t num);
+
+/* NUM_PROBLEMS when the evidence shows of its keys what this model asks for: of the CSR's, and of the
+ * one that the device is known by. */
+enum problem_kind evidence_keys_suffice(const struct evidence *e, const struct model_row *model);
 
 /* Evidence that verifies against nothing is recorded, and the standing stays. Of evidence that cannot
  * be read only an audit entry stays. `code` is stable. */

@@ -86,14 +86,16 @@ static void early(struct commit *commit, struct fleet_table *table) {
     }
 }
 
-/* The baseline that admits the device is still in force. */
-static bool baseline_in_force(const struct evidence *e) {
+/* The baseline that admits the device is still in force, and its model asks for no more of the keys
+ * than it did. */
+static bool policy_still_admits(const struct evidence *e) {
     struct policy_holder *holder = e->change.r->api->options.policy;
     const struct policy_model *model = policy_model(policy_read_begin(holder), e->row.model);
     bool found = false;
     for (size_t i = 0; model != NULL && i < model->num_baselines && !found; i++) {
         found = strcmp(model->baseline_id[i], e->row.baseline_id) == 0;
     }
+    found = found && evidence_keys_suffice(e, &model->row) == NUM_PROBLEMS;
     policy_read_end(holder);
     return found;
 }
@@ -115,7 +117,7 @@ static enum status check_device(struct evidence *e, struct store_writer *writer)
     }
     e->standing.state = now.state;
     e->grants = c->commit.job != NULL && now.state == DEVICE_ENROLLED;
-    if (e->row.verdict == VERDICT_TRUSTED && !baseline_in_force(e)) {
+    if (e->row.verdict == VERDICT_TRUSTED && !policy_still_admits(e)) {
         return change_fail(c, PROBLEM_POLICY_CHANGED, STATUS_CONFLICT);
     }
     return STATUS_OK;
@@ -199,6 +201,7 @@ static enum http_next answer_trusted(struct evidence *e) {
     json_out_object(&o, "credential");
     json_out_text(&o, "certificate", chain);
     json_out_text(&o, "serial", credential->serial);
+    json_out_text(&o, "key_protection", key_protection_name(credential->key_protection));
     json_out_time(&o, "not_before", credential->not_before);
     json_out_time(&o, "not_after", credential->not_after);
     json_out_object_end(&o);
@@ -259,6 +262,7 @@ static void fill_credential(struct evidence *e) {
     hex_encode(row->serial, bytes_of(job->serial, sizeof job->serial));
     text_copy(row->device_id, sizeof row->device_id, e->row.device_id);
     text_copy(row->appraisal_id, sizeof row->appraisal_id, e->row.id);
+    row->key_protection = e->key_protection;
     row->not_before = job->not_before;
     row->not_after = job->not_after;
     e->change.commit.job = job;
@@ -271,6 +275,7 @@ static void write_audit(struct evidence *e) {
     json_out_text(&o, "appraisal_id", e->row.id);
     json_out_text(&o, "verdict", verdict_name((enum verdict)e->row.verdict));
     json_out_text(&o, "tier", tier_name((enum tier)e->row.tier));
+    json_out_text(&o, "key_protection", key_protection_name(e->row.key_protection));
     json_out_text_or_null(&o, "serial", e->credential.serial);
     json_out_object_end(&o);
     e->change.audit.after = json_out_end(&o);

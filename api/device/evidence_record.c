@@ -78,6 +78,7 @@ bool evidence_describe(struct evidence *e) {
     text_copy(row->model, sizeof row->model, r->device->model);
     row->verdict = (int)e->appraisal.verdict;
     row->tier = (int)e->appraisal.tier;
+    row->key_protection = e->key_protection;
     row->created_ms = e->change.now_ms;
     row->findings = findings_json(r->x->arena, e->appraisal.finding, e->appraisal.num_findings);
     if (e->facts.num_banks > 0) {

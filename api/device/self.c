@@ -5,6 +5,7 @@
 static void write_decision(struct json_out *o, const struct decision *d) {
     json_out_text(o, "decision", d->allow ? "allow" : "deny");
     json_out_text(o, "reason", decision_reason_name(d->reason));
+    json_out_text(o, "key_protection", decision_key_protection(d));
     json_out_time_or_null(o, "lease_expires_at", d->lease_expires);
 }
 
@@ -24,6 +25,7 @@ enum http_next self_show(struct request *r) {
     json_out_time(&o, "enrolled_at", d->enrolled);
     json_out_time_or_null(&o, "last_seen_at", d->last_seen);
     json_out_time(&o, "identity_expires_at", d->identity_not_after);
+    json_out_text(&o, "identity_key_protection", key_protection_name(d->key_protection));
     write_decision(&o, &decision);
     json_out_object_end(&o);
     return answer_json(r, 200, &o);

@@ -29,6 +29,7 @@ static void write_decision(struct json_out *o, const struct decision *d, const c
     json_out_text(o, "decision", d->allow ? "allow" : "deny");
     json_out_text(o, "reason", decision_reason_name(d->reason));
     json_out_text(o, "tier", tier_name(d->tier));
+    json_out_text(o, "key_protection", decision_key_protection(d));
     json_out_text_or_null(o, "model", d->model);
     json_out_time_or_null(o, "lease_expires_at", d->lease_expires);
     json_out_array(o, "credential_serials");
@@ -86,7 +87,7 @@ enum http_next decisions_batch(struct request *r) {
     const struct decisions_body *body = r->body;
     struct json_out o;
     int64_t now = clock_unix();
-    json_out_init(&o, r->x->arena, 64 + body->subjects.num * 320);
+    json_out_init(&o, r->x->arena, 64 + body->subjects.num * 352);
     json_out_object(&o, NULL);
     json_out_array(&o, "decisions");
     for (size_t i = 0; i < body->subjects.num; i++) {

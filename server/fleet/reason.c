@@ -18,3 +18,7 @@ const char *decision_reason_name(enum decision_reason reason) {
     size_t i = (size_t)reason;
     return i < sizeof names / sizeof names[0] ? names[i] : "unknown";
 }
+
+const char *decision_key_protection(const struct decision *decision) {
+    return decision->has_credential ? key_protection_name(decision->key_protection) : NULL;
+}

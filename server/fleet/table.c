@@ -14,12 +14,13 @@
 #include <string.h>
 
 /* How it is kept. A device, once known, stays; what may change about its standing is one word, so
- * that readers see all of it or none. A credential is immutable but for its revocation. Readers
+ * that readers see all of it or none. A credential is immutable but for its revocation;
+ * how well its key is guarded is a bit of its flags. Readers
  * take the word (or the flag) with acquire before they look at anything else: it is written last. */
 
 enum { RAW_ID = 16, RETIRED_MAX = 1024, FIRST_BUCKETS = 1024 };
 enum { BUCKETS_MAX = 1 << 24 };
-enum { CREDENTIAL_REVOKED = 1, CREDENTIAL_KNOWN = 2 };
+enum { CREDENTIAL_REVOKED = 1, CREDENTIAL_KNOWN = 2, CREDENTIAL_KEY_IN_TPM = 4 };
 static const int64_t LEASE_LAPSED =
     -1; /* there was one, before the start; when it ended is not known */
 
@@ -124,6 +125,12 @@ static struct credential *find_serial(const struct fleet_table *table,
 
 /* --- deciding --- */
 
+static void take_key_protection(struct decision *out, const struct credential *credential) {
+    uint32_t flags = atomic_load_explicit(&credential->flags, memory_order_relaxed);
+    out->key_protection = (flags & CREDENTIAL_KEY_IN_TPM) != 0 ? KEY_IN_TPM : KEY_UNPROVEN;
+    out->has_credential = true;
+}
+
 static enum decision_reason credential_reason(const struct credential *credential, int64_t now) {
     if ((atomic_load_explicit(&credential->flags, memory_order_acquire) & CREDENTIAL_REVOKED) !=
         0) {
@@ -181,6 +188,9 @@ static enum decision_reason weigh_credentials(struct decision *out, const struct
     for (const struct credential *c = newest; c != NULL;
          c = atomic_load_explicit(&c->next, memory_order_acquire)) {
         if (credential_reason(c, now) == REASON_TRUSTED) {
+            if (!out->has_credential) {
+                take_key_protection(out, c);
+            }
             list_credential(out, c);
         }
     }
@@ -209,6 +219,9 @@ static void decide(const struct fleet_table *table, struct decision *out,
     names_copy(table->models, out->model, sizeof out->model, (uint32_t)(standing >> 32));
     out->reason = standing_reason((enum device_state)(standing >> 16 & 0xff),
                                   (enum verdict)(standing >> 8 & 0xff));
+    if (asked != NULL) {
+        take_key_protection(out, asked);
+    }
     if (out->reason != REASON_TRUSTED) {
         return;
     }
@@ -427,7 +440,8 @@ enum status fleet_put_credential(struct fleet_table *table, const struct credent
     cds_lfht_node_init(&credential->by_sha256);
     cds_lfht_node_init(&credential->by_serial);
     atomic_store(&credential->flags,
-                 CREDENTIAL_KNOWN | (row->revoked != 0 ? CREDENTIAL_REVOKED : 0));
+                 CREDENTIAL_KNOWN | (row->revoked != 0 ? CREDENTIAL_REVOKED : 0U) |
+                     (row->key_protection == KEY_IN_TPM ? CREDENTIAL_KEY_IN_TPM : 0U));
     link_credential(device, credential);
     index_add(&table->by_sha256, &credential->by_sha256, hash_of(table, credential->sha256));
     index_add(&table->by_serial, &credential->by_serial, hash_of(table, serial));

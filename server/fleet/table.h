@@ -42,11 +42,17 @@ struct decision { /* a copy: nothing borrowed */
     enum decision_reason reason;
     char device_id[STORE_ID], model[STORE_NAME]; /* "" when unknown */
     enum tier tier;
+    /* Of the credential that was asked for, or else of the newest one that is valid now;
+     * has_credential: there is one. */
+    bool has_credential;
+    enum key_protection key_protection;
     int64_t lease_expires; /* unix seconds; when expired: the end; 0: no lease, or not known */
     char serial[DECISION_MAX_SERIALS][STORE_SERIAL]; /* credentials valid now, newest first; of the
                                                         asked one only, when asked by credential */
     size_t num_serials;
 };
+/* "tpm", "unproven"; NULL without a credential. */
+const char *decision_key_protection(const struct decision *decision);
 /* Never fail, never wait. A device is allowed when it is enrolled, its latest verdict is trusted,
  * and a credential of it is valid at `now`. Asked by credential, that very credential must be valid
  * too. */

@@ -154,6 +154,27 @@ void device_challenge(struct gateway *g, struct soft_device *d, char nonce[stati
     reply_free(&reply);
 }
 
+void device_certification(struct soft_device *d, char *out, const char *nonce,
+                          uint32_t attributes) {
+    struct arena arena;
+    struct bytes raw;
+    struct public_key key;
+    struct writer info = room(), signature = room(), area = room();
+    arena_init(&arena, 4096);
+    ck_assert(base64_decode_arena(&arena, &raw, nonce, strlen(nonce), NULL) == STATUS_OK);
+    private_key_public(d->key, &key);
+    soft_tpm_key(&area, &key, attributes, HASH_SHA256);
+    soft_tpm_certify(&d->tpm, &info, &signature, raw, writer_bytes(&area));
+    (void)strcpy(out, "{");
+    put_base64(out, "certify_info", writer_bytes(&info));
+    (void)strcat(out, ",");
+    put_base64(out, "signature", writer_bytes(&signature));
+    (void)strcat(out, ",");
+    put_base64(out, "public", writer_bytes(&area));
+    (void)strcat(out, "}");
+    arena_free(&arena);
+}
+
 void device_evidence_body(struct soft_device *d, char *out, const char *nonce) {
     struct arena arena;
     struct bytes raw;
@@ -170,6 +191,10 @@ void device_evidence_body(struct soft_device *d, char *out, const char *nonce) {
     put_base64(out, "tcg_event_log", bytes_of(d->log, d->log_len));
     (void)strcat(out, ",");
     put_base64(out, "csr", writer_bytes(&csr));
+    if (d->certifies) {
+        (void)strcat(out, ",\"key_certification\":");
+        device_certification(d, out + strlen(out), nonce, SOFT_KEY);
+    }
     (void)strcat(out, "}");
     arena_free(&arena);
 }

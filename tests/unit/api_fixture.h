@@ -92,6 +92,7 @@ struct soft_device {
     char model[65];
     char id[33];
     struct caller caller;
+    bool certifies; /* its key lies in its TPM, and its AK says so */
     char enrollment[33];
     char *blob, *secret; /* base64, as the gateway answered */
     uint8_t log[65536];
@@ -114,7 +115,9 @@ void device_join(struct gateway *g, struct soft_device *d);
 
 /* A nonce; 44 characters of base64. */
 void device_challenge(struct gateway *g, struct soft_device *d, char nonce[static 48]);
-/* The body of POST /v1/evidence for PCRs 0-9 and 14. */
+/* {"certify_info":...} for the device's key with these attributes, by its AK over this base64. */
+void device_certification(struct soft_device *d, char *out, const char *nonce, uint32_t attributes);
+/* The body of POST /v1/evidence for PCRs 0-9 and 14; with a key_certification when it certifies. */
 void device_evidence_body(struct soft_device *d, char *out, const char *nonce);
 struct reply device_send(struct gateway *g, struct soft_device *d, const char *body);
 /* Challenge, quote, evidence. */

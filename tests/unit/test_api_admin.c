@@ -77,6 +77,7 @@ START_TEST(a_model_has_strict_defaults) {
     expect_status(reply, 201);
     ck_assert_str_eq(reply_text(&reply, "pcr_selection"), "sha256:0,1,2,3,4,5,6,7,8,9,14");
     ck_assert_str_eq(reply_text(&reply, "enrolment"), "open");
+    ck_assert_str_eq(reply_text(&reply, "key_protection"), "any");
     ck_assert_int_eq(json_integer_value(json_object_get(reply.json, "credential_lifetime_s")),
                      3600);
     ck_assert_str_eq(reply_header(&reply, "Location"), "/v1/models/plain");
@@ -102,12 +103,38 @@ static const struct {
     {"{\"name\":\"a\",\"pcr_selection\":\"md5:0\"}", "invalid_field"},
     {"{\"name\":\"a\",\"pcr_selection\":\"\"}", "invalid_field"},
     {"{\"name\":\"a\",\"enrolment\":\"maybe\"}", "invalid_field"},
+    {"{\"name\":\"a\",\"key_protection\":\"unproven\"}", "invalid_field"},
+    {"{\"name\":\"a\",\"key_protection\":\"TPM\"}", "invalid_field"},
+    {"{\"name\":\"a\",\"key_protection\":\"\"}", "invalid_field"},
+    {"{\"name\":\"a\",\"key_protection\":true}", "invalid_field"},
     {"{\"name\":\"a\",\"version\":1}", "unknown_field"},
 };
 
 START_TEST(a_model_that_is_none_is_refused) {
     expect_admin(&g, "author", "POST", "/v1/models", wrong_models[_i].body, 400,
                  wrong_models[_i].code);
+}
+END_TEST
+
+START_TEST(a_model_says_what_it_asks_of_keys) {
+    struct reply reply =
+        admin(&g, "author", "POST", "/v1/models", "{\"name\":\"a\",\"key_protection\":\"tpm\"}");
+    expect_status(reply, 201);
+    ck_assert_str_eq(reply_text(&reply, "key_protection"), "tpm");
+    reply_free(&reply);
+    reply = admin(&g, "author", "PUT", "/v1/models/a", "{\"description\":\"x\"}");
+    ck_assert_str_eq(reply_text(&reply, "key_protection"), "tpm");
+    reply_free(&reply);
+    reply = admin(&g, "author", "PUT", "/v1/models/a", "{\"key_protection\":\"any\"}");
+    ck_assert_str_eq(reply_text(&reply, "key_protection"), "any");
+    reply_free(&reply);
+    reply = admin(&g, "viewer", "GET", "/v1/models/a", NULL);
+    ck_assert_str_eq(reply_text(&reply, "key_protection"), "any");
+    reply_free(&reply);
+    json_t *entry = last_audit();
+    ck_assert_str_eq(member(json_object_get(entry, "before"), "key_protection"), "tpm");
+    ck_assert_str_eq(member(json_object_get(entry, "after"), "key_protection"), "any");
+    json_decref(entry);
 }
 END_TEST
 
@@ -623,6 +650,7 @@ static Suite *suite(void) {
     tcase_add_test(t, a_model_has_strict_defaults);
     tcase_add_loop_test(t, a_model_that_is_none_is_refused, 0,
                         sizeof wrong_models / sizeof wrong_models[0]);
+    tcase_add_test(t, a_model_says_what_it_asks_of_keys);
     tcase_add_test(t, a_models_name_is_taken_once);
     tcase_add_test(t, a_model_is_changed_only_in_what_is_named);
     tcase_add_loop_test(t, a_change_to_another_version_is_refused, 0, 8);

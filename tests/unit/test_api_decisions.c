@@ -67,7 +67,34 @@ START_TEST(a_decision_has_every_member) {
     ck_assert_uint_eq(json_array_size(serials), 1);
     ck_assert_str_eq(json_string_value(json_array_get(serials, 0)), serial);
     ck_assert_str_eq(reply_header(&reply, "Cache-Control"), "no-store");
-    ck_assert_uint_eq(json_object_size(reply.json), 7);
+    ck_assert_str_eq(reply_text(&reply, "key_protection"), "unproven");
+    ck_assert_uint_eq(json_object_size(reply.json), 8);
+    reply_free(&reply);
+}
+END_TEST
+
+/* By device it is that of the newest credential; by credential, that of the one asked for. */
+START_TEST(a_decision_says_where_the_key_of_the_credential_is) {
+    char body[256];
+    device.certifies = true;
+    struct reply reply = device_prove(&g, &device);
+    expect_status(reply, 201);
+    char newer[33];
+    (void)snprintf(
+        newer, sizeof newer, "%s",
+        json_string_value(json_object_get(json_object_get(reply.json, "credential"), "serial")));
+    reply_free(&reply);
+    (void)snprintf(body, sizeof body,
+                   "{\"subjects\":[{\"serial\":\"%s\"},{\"serial\":\"%s\"},"
+                   "{\"certificate_sha256\":\"%s\"},{\"device_id\":\"%s\"}]}",
+                   newer, serial, certificate, device.id);
+    static const char *const wanted[] = {"tpm", "unproven", "unproven", "tpm"};
+    reply = post(body);
+    expect_status(reply, 200);
+    for (size_t i = 0; i < 4; i++) {
+        const json_t *d = json_array_get(json_object_get(reply.json, "decisions"), i);
+        ck_assert_str_eq(json_string_value(json_object_get(d, "key_protection")), wanted[i]);
+    }
     reply_free(&reply);
 }
 END_TEST
@@ -80,7 +107,8 @@ START_TEST(an_unknown_device_is_denied_and_not_missing) {
     ck_assert_str_eq(reply_text(&reply, "decision"), "deny");
     ck_assert_str_eq(reply_text(&reply, "reason"), "unknown_device");
     ck_assert(json_is_null(json_object_get(reply.json, "model")));
-    ck_assert_uint_eq(json_object_size(reply.json), 7);
+    ck_assert(json_is_null(json_object_get(reply.json, "key_protection")));
+    ck_assert_uint_eq(json_object_size(reply.json), 8);
     reply_free(&reply);
 }
 END_TEST
@@ -230,6 +258,7 @@ static Suite *suite(void) {
     tcase_add_checked_fixture(t, start, stop);
     tcase_set_timeout(t, 60);
     tcase_add_test(t, a_decision_has_every_member);
+    tcase_add_test(t, a_decision_says_where_the_key_of_the_credential_is);
     tcase_add_loop_test(t, an_unknown_device_is_denied_and_not_missing, 0, 4);
     tcase_add_test(t, the_unix_socket_may_ask);
     tcase_add_test(t, a_batch_answers_in_order);

@@ -559,6 +559,241 @@ START_TEST(a_certificate_that_is_not_in_force_is_nobody) {
 }
 END_TEST
 
+/* --- where the key is --- */
+
+static struct reply get(const char *format, const char *id) {
+    char target[96];
+    (void)snprintf(target, sizeof target, format, id); /* NOLINT: the tests' own formats */
+    return admin(&g, "viewer", "GET", target, NULL);
+}
+
+/* Good evidence, with this as its key_certification. */
+static void send_certification(const char *nonce, const char *certification, unsigned status,
+                               const char *code) {
+    device_evidence_body(&device, body, nonce);
+    size_t len = strlen(body);
+    ck_assert_uint_lt(len + strlen(certification) + 64, sizeof body);
+    (void)snprintf(body + len - 1, sizeof body - len, ",\"key_certification\":%s}", certification);
+    send(&device, status, code);
+}
+
+static void want_keys_in_the_tpm(void) {
+    expect_admin(&g, "author", "PUT", "/v1/models/acme-edge9", "{\"key_protection\":\"tpm\"}", 200,
+                 NULL);
+}
+
+START_TEST(a_certified_key_is_said_to_be_in_the_tpm) {
+    device.certifies = true;
+    struct reply reply = device_prove(&g, &device);
+    expect_status(reply, 201);
+    const json_t *credential = json_object_get(reply.json, "credential");
+    ck_assert_str_eq(json_string_value(json_object_get(credential, "key_protection")), "tpm");
+    char serial[33], appraisal[33];
+    (void)snprintf(serial, sizeof serial, "%s",
+                   json_string_value(json_object_get(credential, "serial")));
+    (void)snprintf(appraisal, sizeof appraisal, "%s", reply_text(&reply, "appraisal_id"));
+    reply_free(&reply);
+    reply = get("/v1/credentials/%s", serial);
+    ck_assert_str_eq(reply_text(&reply, "key_protection"), "tpm");
+    reply_free(&reply);
+    reply = get("/v1/appraisals/%s", appraisal);
+    ck_assert_str_eq(reply_text(&reply, "key_protection"), "tpm");
+    reply_free(&reply);
+    reply = get("/v1/devices/%s", device.id);
+    ck_assert_str_eq(reply_text(&reply, "key_protection"), "tpm");
+    ck_assert_str_eq(reply_text(&reply, "identity_key_protection"), "unproven");
+    reply_free(&reply);
+    reply = call(&g, &(struct call){.plane = PLANE_DEVICE,
+                                    .caller = &device.caller,
+                                    .method = "GET",
+                                    .target = "/v1/self"});
+    ck_assert_str_eq(reply_text(&reply, "key_protection"), "tpm");
+    ck_assert_str_eq(reply_text(&reply, "identity_key_protection"), "unproven");
+    reply_free(&reply);
+    reply = admin(&g, "viewer", "GET", "/v1/audit?limit=1000", NULL);
+    ck_assert_ptr_nonnull(strstr(reply.text, "\"key_protection\":\"tpm\""));
+    reply_free(&reply);
+}
+END_TEST
+
+START_TEST(a_key_that_nobody_certified_is_said_to_be_unproven) {
+    struct reply reply = device_prove(&g, &device);
+    expect_status(reply, 201);
+    const json_t *credential = json_object_get(reply.json, "credential");
+    ck_assert_str_eq(json_string_value(json_object_get(credential, "key_protection")), "unproven");
+    char target[96];
+    (void)snprintf(target, sizeof target, "/v1/appraisals/%s", reply_text(&reply, "appraisal_id"));
+    reply_free(&reply);
+    reply = admin(&g, "viewer", "GET", target, NULL);
+    ck_assert_str_eq(reply_text(&reply, "key_protection"), "unproven");
+    reply_free(&reply);
+}
+END_TEST
+
+/* Whatever the model asks for: what is sent must hold. */
+START_TEST(a_certification_with_another_nonce_is_refused) {
+    char nonce[48], other[48], certification[4096];
+    device_challenge(&g, &device, nonce);
+    device_challenge(&g, &device, other);
+    device_certification(&device, certification, other, SOFT_KEY);
+    send_certification(nonce, certification, 422, "key_certification_invalid");
+    check_decision(&g, device.id, "deny", "not_appraised");
+}
+END_TEST
+
+START_TEST(a_certification_by_another_devices_ak_is_refused) {
+    struct soft_device other;
+    char nonce[48], certification[4096];
+    device_init(&other, "acme-edge9");
+    struct private_key *kept = other.key;
+    other.key = device.key; /* the very key, certified elsewhere */
+    device_challenge(&g, &device, nonce);
+    device_certification(&other, certification, nonce, SOFT_KEY);
+    other.key = kept;
+    send_certification(nonce, certification, 422, "key_certification_invalid");
+    device_cleanup(&other);
+}
+END_TEST
+
+START_TEST(a_certification_of_another_key_is_refused) {
+    char nonce[48], certification[4096];
+    struct private_key *kept = device.key, *other = NULL;
+    ck_assert(private_key_generate(&other, KEY_EC_P256) == STATUS_OK);
+    device_challenge(&g, &device, nonce);
+    device.key = other;
+    device_certification(&device, certification, nonce, SOFT_KEY);
+    device.key = kept;
+    private_key_free(other);
+    send_certification(nonce, certification, 422, "key_certification_invalid");
+}
+END_TEST
+
+START_TEST(a_certified_key_of_another_kind_is_refused) {
+    static const uint32_t attributes[] = {0x00040070, 0x00040062, 0x00040052,
+                                          0x00000072, 0x00060072, 0x00050072};
+    char nonce[48], certification[4096];
+    device_challenge(&g, &device, nonce);
+    device_certification(&device, certification, nonce, attributes[_i]);
+    send_certification(nonce, certification, 422, "key_certification_invalid");
+}
+END_TEST
+
+START_TEST(a_quote_is_no_certification) {
+    char nonce[48], certification[4096];
+    device_challenge(&g, &device, nonce);
+    device_certification(&device, certification, nonce, SOFT_KEY);
+    device_evidence_body(&device, body, nonce);
+    json_t *quote = json_loads(body, 0, NULL), *certified = json_loads(certification, 0, NULL);
+    const json_t *tpm2 = json_object_get(quote, "tpm2");
+    (void)json_object_set(certified, "certify_info", json_object_get(tpm2, "quote"));
+    (void)json_object_set(certified, "signature", json_object_get(tpm2, "signature"));
+    char *text = json_dumps(certified, JSON_COMPACT);
+    send_certification(nonce, text, 422, "key_certification_invalid");
+    free(text);
+    json_decref(quote);
+    json_decref(certified);
+}
+END_TEST
+
+START_TEST(a_certification_is_no_quote) {
+    char nonce[48], certification[4096];
+    device_challenge(&g, &device, nonce);
+    device_certification(&device, certification, nonce, SOFT_KEY);
+    device_evidence_body(&device, body, nonce);
+    json_t *whole = json_loads(body, 0, NULL), *certified = json_loads(certification, 0, NULL);
+    json_t *tpm2 = json_object_get(whole, "tpm2");
+    (void)json_object_set(tpm2, "quote", json_object_get(certified, "certify_info"));
+    (void)json_object_set(tpm2, "signature", json_object_get(certified, "signature"));
+    char *text = json_dumps(whole, JSON_COMPACT);
+    struct reply reply = device_send(&g, &device, text);
+    check_code(&reply, 422, "not_a_quote");
+    reply_free(&reply);
+    free(text);
+    json_decref(whole);
+    json_decref(certified);
+}
+END_TEST
+
+START_TEST(a_certification_that_cannot_be_read_is_refused) {
+    static const char *const wrong[] = {
+        "{\"certify_info\":\"AAAA\",\"signature\":\"AAAA\",\"public\":\"AAAA\"}",
+        "{\"certify_info\":\"/1RDR4AX\",\"signature\":\"ABgACw==\",\"public\":\"AAA=\"}"};
+    char nonce[48];
+    device_challenge(&g, &device, nonce);
+    send_certification(nonce, wrong[_i], 422, "key_certification_invalid");
+}
+END_TEST
+
+START_TEST(half_a_certification_is_malformed) {
+    char nonce[48];
+    device_challenge(&g, &device, nonce);
+    send_certification(nonce, "{\"certify_info\":\"AAAA\"}", 400, "missing_field");
+    send_certification(nonce, "null", 400, "invalid_field");
+}
+END_TEST
+
+START_TEST(a_refused_certification_is_recorded_and_leaves_the_standing) {
+    char serial[33], nonce[48], certification[4096], target[96];
+    must_prove(&device, serial);
+    device_challenge(&g, &device, nonce);
+    device_certification(&device, certification, "AAAA", SOFT_KEY);
+    device_evidence_body(&device, body, nonce);
+    size_t len = strlen(body);
+    (void)snprintf(body + len - 1, sizeof body - len, ",\"key_certification\":%s}", certification);
+    struct reply reply = device_send(&g, &device, body);
+    check_code(&reply, 422, "key_certification_invalid");
+    ck_assert_ptr_null(strstr(reply.text, "extraData")); /* what was wrong is for operators */
+    (void)snprintf(target, sizeof target, "/v1/appraisals/%s", reply_text(&reply, "appraisal_id"));
+    reply_free(&reply);
+    reply = admin(&g, "viewer", "GET", target, NULL);
+    expect_status(reply, 200);
+    ck_assert_str_eq(reply_text(&reply, "failure"), "key_certification_invalid");
+    ck_assert_str_eq(reply_text(&reply, "verdict"), "unknown");
+    ck_assert_str_eq(reply_text(&reply, "key_protection"), "unproven");
+    ck_assert_ptr_nonnull(strstr(reply.text, "extraData is not the nonce"));
+    reply_free(&reply);
+    check_decision(&g, device.id, "allow", "trusted");
+}
+END_TEST
+
+START_TEST(a_model_that_wants_keys_in_the_tpm_takes_no_others) {
+    char serial[33], target[96];
+    must_prove(&device, serial);
+    want_keys_in_the_tpm();
+    prepare(&device);
+    struct reply reply = device_send(&g, &device, body);
+    check_code(&reply, 422, "key_certification_required");
+    (void)snprintf(target, sizeof target, "/v1/appraisals/%s", reply_text(&reply, "appraisal_id"));
+    reply_free(&reply);
+    reply = admin(&g, "viewer", "GET", target, NULL);
+    ck_assert_str_eq(reply_text(&reply, "failure"), "key_certification_required");
+    reply_free(&reply);
+    check_decision(&g, device.id, "allow", "trusted"); /* to the end of the lease */
+    expect_admin(&g, "author", "PUT", "/v1/models/acme-edge9", "{\"key_protection\":\"any\"}", 200,
+                 NULL);
+    must_prove(&device, serial);
+}
+END_TEST
+
+START_TEST(a_model_that_wants_keys_in_the_tpm_wants_it_of_the_identity_too) {
+    char target[96];
+    want_keys_in_the_tpm();
+    device.certifies = true;
+    prepare(&device);
+    struct reply reply = device_send(&g, &device, body);
+    check_code(&reply, 422, "identity_key_unproven");
+    ck_assert_ptr_nonnull(strstr(reply_text(&reply, "detail"), "enrol again"));
+    (void)snprintf(target, sizeof target, "/v1/appraisals/%s", reply_text(&reply, "appraisal_id"));
+    reply_free(&reply);
+    reply = admin(&g, "viewer", "GET", target, NULL);
+    ck_assert_str_eq(reply_text(&reply, "failure"), "identity_key_unproven");
+    ck_assert_str_eq(reply_text(&reply, "key_protection"), "tpm");
+    reply_free(&reply);
+    check_decision(&g, device.id, "deny", "not_appraised");
+    ck_assert_uint_eq(count_items("/v1/credentials"), 0);
+}
+END_TEST
+
 /* --- storage --- */
 
 START_TEST(storage_trouble_is_not_bad_evidence) {
@@ -666,6 +901,19 @@ static Suite *suite(void) {
     tcase_add_test(t, a_retired_device_gets_no_challenge_and_no_appraisal);
     tcase_add_test(t, a_retired_device_stays_retired);
     tcase_add_test(t, a_certificate_that_is_not_in_force_is_nobody);
+    tcase_add_test(t, a_certified_key_is_said_to_be_in_the_tpm);
+    tcase_add_test(t, a_key_that_nobody_certified_is_said_to_be_unproven);
+    tcase_add_test(t, a_certification_with_another_nonce_is_refused);
+    tcase_add_test(t, a_certification_by_another_devices_ak_is_refused);
+    tcase_add_test(t, a_certification_of_another_key_is_refused);
+    tcase_add_loop_test(t, a_certified_key_of_another_kind_is_refused, 0, 6);
+    tcase_add_test(t, a_quote_is_no_certification);
+    tcase_add_test(t, a_certification_is_no_quote);
+    tcase_add_loop_test(t, a_certification_that_cannot_be_read_is_refused, 0, 2);
+    tcase_add_test(t, half_a_certification_is_malformed);
+    tcase_add_test(t, a_refused_certification_is_recorded_and_leaves_the_standing);
+    tcase_add_test(t, a_model_that_wants_keys_in_the_tpm_takes_no_others);
+    tcase_add_test(t, a_model_that_wants_keys_in_the_tpm_wants_it_of_the_identity_too);
     tcase_add_test(t, storage_trouble_is_not_bad_evidence);
     tcase_add_test(t, no_credential_leaves_before_its_record_is_durable);
     tcase_add_test(t, evidence_that_cannot_be_read_leaves_an_audit_entry_only);

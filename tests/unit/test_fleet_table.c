@@ -84,6 +84,65 @@ START_TEST(a_trusted_device_with_a_valid_credential_is_allowed) {
 }
 END_TEST
 
+static void give_guarded(unsigned n, int64_t not_before, int64_t not_after,
+                         enum key_protection protection) {
+    struct credential_row row = sample_credential(n, 1);
+    row.not_before = not_before;
+    row.not_after = not_after;
+    row.key_protection = protection;
+    ck_assert_int_eq(fleet_put_credential(table, &row), STATUS_OK);
+}
+
+static const char *protection_by_serial(unsigned n, int64_t now) {
+    struct credential_row row = sample_credential(n, 1);
+    fleet_decide_serial(table, &d, row.serial, now);
+    const char *name = decision_key_protection(&d);
+    fleet_decide_certificate(table, &d, row.sha256, now);
+    ck_assert_str_eq(name, decision_key_protection(&d));
+    return name;
+}
+
+START_TEST(a_decision_tells_the_protection_of_the_key_that_was_asked_for) {
+    put(1, DEVICE_ENROLLED, VERDICT_TRUSTED);
+    give_guarded(1, 1000, 2000, KEY_IN_TPM);
+    give_guarded(2, 1100, 2100, KEY_UNPROVEN);
+    ck_assert_str_eq(protection_by_serial(1, 1500), "tpm");
+    ck_assert_str_eq(protection_by_serial(2, 1500), "unproven");
+    ck_assert_str_eq(protection_by_serial(1, 2050), "tpm"); /* when it has ended, too */
+    fleet_revoke_credential(table, sample_credential(1, 1).serial);
+    ck_assert_str_eq(protection_by_serial(1, 1500), "tpm");
+    put(1, DEVICE_QUARANTINED, VERDICT_TRUSTED);
+    ck_assert_str_eq(protection_by_serial(1, 1500), "tpm");
+    ck_assert(!d.allow);
+}
+END_TEST
+
+START_TEST(a_decision_on_a_device_tells_the_protection_of_its_newest_valid_key) {
+    put(1, DEVICE_ENROLLED, VERDICT_TRUSTED);
+    fleet_decide_device(table, &d, id, 1500);
+    ck_assert_ptr_null(decision_key_protection(&d));
+    give_guarded(1, 1000, 2000, KEY_IN_TPM);
+    give_guarded(2, 1100, 1400, KEY_UNPROVEN);
+    give_guarded(3, 1800, 3000, KEY_UNPROVEN);
+    fleet_decide_device(table, &d, id, 1050);
+    ck_assert_str_eq(decision_key_protection(&d), "tpm");
+    fleet_decide_device(table, &d, id, 1200);
+    ck_assert_str_eq(decision_key_protection(&d), "unproven");
+    fleet_decide_device(table, &d, id, 1500); /* the second has ended, the third has not begun */
+    ck_assert_str_eq(decision_key_protection(&d), "tpm");
+    fleet_decide_device(table, &d, id, 1900);
+    ck_assert_str_eq(decision_key_protection(&d), "unproven");
+    fleet_revoke_credential(table, sample_credential(3, 1).serial);
+    fleet_decide_device(table, &d, id, 1900);
+    ck_assert_str_eq(decision_key_protection(&d), "tpm");
+    fleet_decide_device(table, &d, id, 5000);
+    ck_assert_ptr_null(decision_key_protection(&d));
+    sample_id(id, 'd', 2);
+    fleet_decide_device(table, &d, id, 1500);
+    ck_assert_ptr_null(decision_key_protection(&d));
+}
+END_TEST
+
 START_TEST(an_unknown_device_is_denied) {
     put(1, DEVICE_ENROLLED, VERDICT_TRUSTED);
     give(1, 1, 1000, 2000);
@@ -391,6 +450,7 @@ START_TEST(leases_and_denials_survive_a_restart) {
         credential.not_before = 100000;
         credential.not_after = n == 2 ? 199000 : n == 7 ? 150000 : 300000;
         credential.revoked = n == 5 ? 150000 : 0;
+        credential.key_protection = n % 2 == 1 ? KEY_IN_TPM : KEY_UNPROVEN;
         ck_assert_int_eq(store_fixture_write(&f, store_credential_insert(f.writer, &credential)),
                          STATUS_OK);
     }
@@ -406,6 +466,10 @@ START_TEST(leases_and_denials_survive_a_restart) {
         ck_assert_str_eq(decision_reason_name(d.reason), decision_reason_name(reasons[n - 1]));
         ck_assert_int_eq(d.allow, n == 1);
         ck_assert_int_eq(d.lease_expires, n == 1 ? 300000 : n == 2 ? 199000 : 0);
+        if (n != 7) { /* that one ended too long ago to be known */
+            fleet_decide_serial(table, &d, sample_credential(n, n).serial, 200000);
+            ck_assert_str_eq(decision_key_protection(&d), n % 2 == 1 ? "tpm" : "unproven");
+        }
     }
     ck_assert_uint_eq(fleet_table_size(table).devices, 7);
     ck_assert_uint_eq(fleet_table_size(table).credentials, 6);
@@ -545,6 +609,8 @@ int main(void) {
     TCase *empty = tcase_create("empty");
     tcase_add_checked_fixture(empty, open_table, close_table);
     tcase_add_test(empty, an_unknown_device_is_denied);
+    tcase_add_test(empty, a_decision_tells_the_protection_of_the_key_that_was_asked_for);
+    tcase_add_test(empty, a_decision_on_a_device_tells_the_protection_of_its_newest_valid_key);
     tcase_add_test(empty, pruning_an_empty_table_ends);
     tcase_add_test(empty, every_reason_has_a_name);
     tcase_add_test(empty, leases_and_denials_survive_a_restart);
