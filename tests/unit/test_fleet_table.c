@@ -5,6 +5,7 @@
 
 #include <check.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -540,11 +541,13 @@ START_TEST(once_a_revocation_returns_no_reader_allows) {
             fleet_prune(table, n % 128 == 0 ? 1500 : 2000 + FLEET_REMEMBERS_S, n % 7);
         }
     }
+    while (atomic_load(&seen_denied) == 0) { /* on a busy machine readers may not have run yet */
+        (void)sched_yield();
+    }
     atomic_store(&stop, true);
     for (unsigned i = 0; i < READERS; i++) {
         ck_assert_int_eq(pthread_join(reader[i], NULL), 0);
     }
-    ck_assert_uint_gt(atomic_load(&seen_denied), 0);
 }
 END_TEST
 
