@@ -106,9 +106,9 @@ credential_install() {
         "$work/answer" >"$work/credential/result.json"
     [ -z "$conf_hook" ] || : >"$state/hook-due"
     put_in_force credential "$work/credential"
-    rm -f "$state/refused.json"
-    echo "$(json_file "$state/credential/result.json" \
-        '"\(.verdict): credential \(.serial) until \(.not_after), key_protection: \(.key_protection)"')"
+    rm -f "$state/refused.json" "$state/attest-due"
+    json_file "$state/credential/result.json" \
+        '"\(.verdict): credential \(.serial) until \(.not_after), key_protection: \(.key_protection)"'
 }
 
 # run_hook: once for each credential that was put in place. One that fails, or that a power cut stopped, is run
@@ -126,6 +126,8 @@ run_hook() {
 credential_due() {
     if [ -f "$state/refused.json" ]; then
         due='the last verdict was untrusted'
+    elif [ -f "$state/attest-due" ]; then
+        due='the device has enrolled again'
     elif [ ! -f "$state/credential/key.pem" ]; then
         due='there is no credential'
     elif ! openssl x509 -in "$state/credential/certificate.pem" -noout -checkend 0 >/dev/null 2>&1; then

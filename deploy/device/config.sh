@@ -31,12 +31,12 @@ config_mistake() {
 want_url() {
     case $1 in
     *[!A-Za-z0-9:/._%~\[\]-]*) ;;
-    https://?*) return ;;
+    https://?*) return 0 ;;
     esac
     config_mistake "$key: not an https:// address"
 }
 want_path() {
-    case $1 in *[[:cntrl:]]*) ;; /?*) return ;; esac
+    case $1 in *[[:cntrl:]]*) ;; /?*) return 0 ;; esac
     config_mistake "$key: not an absolute path"
 }
 want_one_of() { # VALUE WORD...
@@ -50,14 +50,14 @@ want_one_of() { # VALUE WORD...
 want_number() { # VALUE LOW HIGH
     case $1 in
     '' | *[!0-9]* | ??????*) ;;
-    *) if [ "$1" -ge "$2" ] && [ "$1" -le "$3" ]; then return; fi ;;
+    *) if [ "$1" -ge "$2" ] && [ "$1" -le "$3" ]; then return 0; fi ;;
     esac
     config_mistake "$key: not a number from $2 to $3"
 }
 want_handle() { # VALUE PREFIX
     case ${1#"$2"} in
     "$1" | '' | *[!0-9a-fA-F]*) ;;
-    ?????? | ?????) return ;;
+    ?????? | ?????) return 0 ;;
     esac
     config_mistake "$key: not $3"
 }

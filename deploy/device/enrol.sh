@@ -48,11 +48,11 @@ enrol_go_on() {
     enrol_activate
 }
 
-# Keys of this TPM, for this model, and time left.
+# Keys of this TPM, for this model, and time left; how long it may wait for an operator is the gateway's to say.
 enrolment_usable() {
     [ -f "$1/csr.der" ] && [ "$(cat "$1/model" 2>/dev/null)" = "$conf_model" ] || return 1
     tpm readpublic -Q -c "$conf_ak_handle" -f tss -o "$work/ak.now" 2>/dev/null && cmp -s "$work/ak.now" "$1/ak.pub" || return 1
-    [ -f "$1/answer.json" ] || return 0
+    [ -f "$1/answer.json" ] && [ ! -f "$1/secret" ] || return 0
     jq -e '(.expires_at | fromdateiso8601) > now' "$1/answer.json" >/dev/null 2>&1
 }
 
@@ -109,7 +109,7 @@ enrol_activate() {
             return 1
             ;;
         *)
-            case $(answer_code) in key_certification_required) ;; *) rm -rf "$enrolment" ;; esac
+            rm -rf "$enrolment"
             refused 'the activation'
             ;;
         esac
@@ -141,6 +141,8 @@ enrol_done() {
         die $exit_refused "the gateway sent an identity certificate that is not for this device's key"
     jq --arg protection "$(key_protection "$enrolment")" --arg model "$conf_model" \
         '{device_id, model: $model, key_protection: $protection}' "$work/answer" >"$work/identity/result.json"
+    # With another identity, an earlier credential is void.
+    [ ! -e "$state/credential" ] || : >"$state/attest-due"
     put_in_force identity "$work/identity"
     rm -rf "$state/enrolment"
     echo "enrolled: device $(json_file "$state/identity/result.json" .device_id), key_protection: $(key_protection "$state/identity")"

@@ -24,13 +24,16 @@ show_status() {
     fi
     show_pending=false
     [ ! -d "$state/enrolment" ] || show_pending=true
+    show_void=false
+    [ ! -f "$state/attest-due" ] || show_void=true
     show_json=$(jq -n --argjson identity "$(certificate_json "$state/identity")" \
         --argjson credential "$(certificate_json "$state/credential")" \
-        --argjson refused "$(file_json "$state/refused.json")" --argjson enrolling $show_pending '
+        --argjson refused "$(file_json "$state/refused.json")" --argjson enrolling $show_pending \
+        --argjson void $show_void '
         {state: (if $identity == null then (if $enrolling then "enrolling" else "not_enrolled" end)
                  elif $identity.valid | not then "identity_expired"
                  elif $refused != null then "untrusted"
-                 elif $credential == null then "no_credential"
+                 elif $credential == null or $void then "no_credential"
                  elif $credential.valid | not then "credential_expired"
                  else "trusted" end),
          device_id: $identity.device_id, model: $identity.model,

@@ -6,6 +6,7 @@
 #   credential -> credential.XXXXXX    certificate.pem key.pem combined.pem result.json
 #   enrolment/                         an enrolment that is under way
 #   refused.json                       the last verdict, when it was untrusted
+#   attest-due                         the device has enrolled again, which makes its credential void
 #   hook-due                           a new credential is in place, and the hook has not ended well yet
 #
 # A link is switched by rename, so a key is never seen with another's certificate in one directory.
@@ -13,12 +14,12 @@
 state_open() {
     state=$conf_state_dir
     work=''
-    if ! mkdir -p "$state" 2>/dev/null || ! chmod 0700 "$state" 2>/dev/null; then
-        die $exit_local "$state cannot be made: $(mkdir -p "$state" 2>&1 || chmod 0700 "$state" 2>&1 || :)"
-    fi
-    [ -n "$(find "$state" -prune -user "$(id -u)")" ] || die $exit_local "$state belongs to somebody else"
+    [ -d "$state" ] || mkdir -p "$state" 2>/dev/null || die $exit_local "$state cannot be made: $(mkdir -p "$state" 2>&1 || :)"
+    # Somebody's mistake is not mended by taking a directory away from others.
+    [ -z "$(find "$state/" -prune \( ! -user "$(id -u)" -o -perm -040 -o -perm -020 -o -perm -010 -o -perm -004 \
+        -o -perm -002 -o -perm -001 \))" ] || die $exit_local "$state is not this user's alone: it has to have mode 0700"
     # Before the lock: what would not be writable is not to be waited for.
-    : 2>/dev/null >>"$state/lock" || die $exit_local "$state cannot be written to"
+    (: >>"$state/lock") 2>/dev/null || die $exit_local "$state cannot be written to"
     trap state_close EXIT
     trap 'exit 129' HUP
     trap 'exit 130' INT
