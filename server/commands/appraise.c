@@ -1,10 +1,11 @@
 #include "server/commands/commands.h"
 
 #include "api/device/evidence_body.h"
+#include "db/store.h"
 #include "server/appraisal/appraisal.h"
 #include "server/base/encoding.h"
 #include "server/base/file.h"
-#include "server/tpm/public.h"
+#include "server/crypto/x509.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -22,9 +23,7 @@ struct options {
 struct inputs {
     struct arena arena;
     struct baseline *baseline;
-    struct public_key ak;
-    enum hash_alg ak_hash;
-    enum signature_scheme ak_scheme;
+    struct tpm_public ak; /* of a PEM: its key only, by which any scheme does */
     struct bytes nonce;
     struct evidence_body body;
     struct pcr_selection selection;
@@ -80,6 +79,12 @@ static enum status read_evidence(struct inputs *inputs, const char *path, struct
     }
     status = evidence_body_parse(&inputs->body, &inputs->arena, bytes_of(text, len), NULL, detail);
     free(text);
+    if (status == STATUS_OK && key_certification_given(&inputs->body.key_certification) &&
+        inputs->body.csr.len == 0) {
+        status = status_fail(detail, STATUS_MALFORMED,
+                             "key_certification: there is no csr to hold "
+                             "it against");
+    }
     if (status != STATUS_OK) {
         detail_prefix(detail, "%s", path);
     }
@@ -87,17 +92,8 @@ static enum status read_evidence(struct inputs *inputs, const char *path, struct
 }
 
 static enum status parse_ak(struct inputs *inputs, struct bytes raw, struct detail *detail) {
-    struct tpm_public ak;
-    if (raw.len > 0 && raw.data[0] == '-') {
-        return public_key_from_pem(&inputs->ak, raw, detail);
-    }
-    enum status status = tpm_public_parse(&ak, raw, detail);
-    if (status == STATUS_OK) {
-        inputs->ak = ak.key;
-        inputs->ak_hash = ak.scheme_hash;
-        inputs->ak_scheme = ak.scheme;
-    }
-    return status;
+    return raw.len > 0 && raw.data[0] == '-' ? public_key_from_pem(&inputs->ak.key, raw, detail)
+                                             : tpm_public_parse(&inputs->ak, raw, detail);
 }
 
 static enum status read_ak(struct inputs *inputs, const char *path, struct detail *detail) {
@@ -168,22 +164,25 @@ static int print(json_t *root, int exit_status) {
     return exit_status;
 }
 
-static int print_failure(enum tpm2_failure failure, const struct detail *detail) {
+static int print_failure(const char *code, const struct detail *detail) {
     return print(json_pack("{s:s,s:s,s:s,s:s,s:[]}", "verdict", verdict_name(VERDICT_UNTRUSTED),
-                           "tier", tier_name(TIER_NONE), "failure", tpm2_failure_code(failure),
-                           "detail", detail->text, "findings"),
+                           "tier", tier_name(TIER_NONE), "failure", code, "detail", detail->text,
+                           "findings"),
                  EXIT_UNTRUSTED);
 }
 
-static int print_appraisal(const struct appraisal *appraisal, const struct baseline *baseline) {
+static int print_appraisal(const struct appraisal *appraisal, const struct baseline *baseline,
+                           bool key_in_tpm) {
     json_t *findings = json_array();
     bool failed = false;
     for (size_t i = 0; i < appraisal->num_findings; i++) {
         failed |= json_array_append_new(findings, finding_json(&appraisal->finding[i])) != 0;
     }
-    json_t *root = json_pack("{s:s,s:s,s:s,s:s,s:o}", "verdict", verdict_name(appraisal->verdict),
-                             "tier", tier_name(appraisal->tier), "model", baseline_model(baseline),
-                             "label", baseline_label(baseline), "findings", findings);
+    json_t *root = json_pack(
+        "{s:s,s:s,s:s,s:s,s:s,s:o}", "verdict", verdict_name(appraisal->verdict), "tier",
+        tier_name(appraisal->tier), "key_protection",
+        key_protection_name(key_in_tpm ? KEY_IN_TPM : KEY_UNPROVEN), "model",
+        baseline_model(baseline), "label", baseline_label(baseline), "findings", findings);
     if (failed || root == NULL) {
         json_decref(root);
         fprintf(stderr, "gatehouse appraise: out of memory\n");
@@ -195,6 +194,21 @@ static int print_appraisal(const struct appraisal *appraisal, const struct basel
 /* --- judging -----------------------------------------------------------------------------------
  */
 
+/* NULL when what the evidence says of the CSR's key holds, or it says nothing; else a stable code. */
+static const char *check_key(const struct inputs *inputs, struct detail *detail) {
+    const struct key_certification *sent = &inputs->body.key_certification;
+    struct csr csr;
+    if (!key_certification_given(sent)) {
+        return NULL;
+    }
+    if (csr_parse(&csr, inputs->body.csr, detail) != STATUS_OK) {
+        return "csr_invalid";
+    }
+    return key_certification_check(sent, &inputs->ak, inputs->nonce, &csr.key, detail) == STATUS_OK
+               ? NULL
+               : "key_certification_invalid";
+}
+
 static int judge(struct inputs *inputs, const struct options *options) {
     struct detail detail = {0};
     struct facts facts;
@@ -202,20 +216,24 @@ static int judge(struct inputs *inputs, const struct options *options) {
     enum tpm2_failure failure = TPM2_MALFORMED;
     const struct baseline *const baselines[] = {inputs->baseline};
     struct tpm2_expectation expected = {
-        .ak = &inputs->ak,
-        .ak_hash = inputs->ak_hash,
-        .ak_scheme = inputs->ak_scheme,
+        .ak = &inputs->ak.key,
+        .ak_hash = inputs->ak.scheme_hash,
+        .ak_scheme = inputs->ak.scheme,
         .nonce = inputs->nonce,
         .selection = options->pcrs == NULL ? NULL : &inputs->selection,
     };
     if (!bytes_equal(inputs->nonce, inputs->body.nonce)) {
         detail_set(&detail, "the evidence is for another nonce");
-        return print_failure(TPM2_NONCE_MISMATCH, &detail);
+        return print_failure(tpm2_failure_code(TPM2_NONCE_MISMATCH), &detail);
     }
     enum status status =
         tpm2_verify(&facts, &failure, &inputs->arena, &inputs->body.tpm2, &expected, &detail);
     if (status == STATUS_OK && failure != TPM2_VERIFIED) {
-        return print_failure(failure, &detail);
+        return print_failure(tpm2_failure_code(failure), &detail);
+    }
+    const char *key_failure = status == STATUS_OK ? check_key(inputs, &detail) : NULL;
+    if (key_failure != NULL) {
+        return print_failure(key_failure, &detail);
     }
     if (status == STATUS_OK) {
         status = appraise(&appraisal, &inputs->arena, &facts, baselines, 1);
@@ -224,7 +242,8 @@ static int judge(struct inputs *inputs, const struct options *options) {
         fprintf(stderr, "gatehouse appraise: %s %s\n", status_name(status), detail.text);
         return EXIT_UNUSABLE;
     }
-    return print_appraisal(&appraisal, inputs->baseline);
+    return print_appraisal(&appraisal, inputs->baseline,
+                           key_certification_given(&inputs->body.key_certification));
 }
 
 int command_appraise(int argc, char **argv) {

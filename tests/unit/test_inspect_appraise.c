@@ -218,6 +218,7 @@ END_TEST
 enum { MASK = 0x43FF };
 static struct soft_tpm tpm;
 static json_t *evidence, *baseline;
+static struct private_key *tls;
 
 static json_t *base64_json(struct bytes in) {
     return json_string(base64_encode_arena(&arena, in));
@@ -263,6 +264,8 @@ static void start_appraise(void) {
 }
 
 static void end_appraise(void) {
+    private_key_free(tls);
+    tls = NULL;
     json_decref(evidence);
     json_decref(baseline);
     soft_tpm_cleanup(&tpm);
@@ -410,6 +413,87 @@ START_TEST(appraise_says_why_evidence_does_not_verify) {
 }
 END_TEST
 
+/* --- keys in the TPM --- */
+
+/* The evidence has a request for a key, and what the AK certifies of it. */
+static void certify(const char *nonce_hex, uint32_t attributes) {
+    uint8_t csr[1024], area[512], info[512], signature[600];
+    struct writer c = writer_of(csr, sizeof csr), p = writer_of(area, sizeof area),
+                  i = writer_of(info, sizeof info), s = writer_of(signature, sizeof signature);
+    struct public_key public;
+    struct bytes nonce;
+    private_key_free(tls);
+    ck_assert_int_eq(private_key_generate(&tls, KEY_EC_P256), STATUS_OK);
+    private_key_public(tls, &public);
+    ck_assert_int_eq(hex_decode_arena(&arena, &nonce, nonce_hex), STATUS_OK);
+    soft_csr(&c, tls);
+    soft_tpm_key(&p, &public, attributes, HASH_SHA256);
+    soft_tpm_certify(&tpm, &i, &s, nonce, writer_bytes(&p));
+    (void)json_object_set_new(evidence, "csr", base64_json(writer_bytes(&c)));
+    (void)json_object_set_new(
+        evidence, "key_certification",
+        json_pack("{s:o,s:o,s:o}", "certify_info", base64_json(writer_bytes(&i)), "signature",
+                  base64_json(writer_bytes(&s)), "public", base64_json(writer_bytes(&p))));
+    save_json("evidence", evidence);
+}
+
+START_TEST(appraise_tells_where_the_key_is) {
+    appraise_with(NONCE, NULL);
+    ck_assert_str_eq(text_of(told, "key_protection"), "unproven");
+    certify(NONCE, SOFT_KEY);
+    appraise_with(NONCE, NULL);
+    ck_assert_msg(run.status == 0, "%s%s", run.out, run.err);
+    ck_assert_str_eq(text_of(told, "key_protection"), "tpm");
+    (void)json_object_del(evidence, "key_certification"); /* a request alone proves nothing */
+    save_json("evidence", evidence);
+    appraise_with(NONCE, NULL);
+    ck_assert_int_eq(run.status, 0);
+    ck_assert_str_eq(text_of(told, "key_protection"), "unproven");
+}
+END_TEST
+
+START_TEST(appraise_refuses_a_certification_that_does_not_hold) {
+    certify(NONCE "00", SOFT_KEY);
+    appraise_with(NONCE, NULL);
+    untrusted_because("key_certification_invalid");
+    ck_assert_ptr_nonnull(strstr(text_of(told, "detail"), "extraData"));
+    certify(NONCE, SOFT_KEY & ~(uint32_t)TPM_FIXED_TPM);
+    appraise_with(NONCE, NULL);
+    untrusted_because("key_certification_invalid");
+    certify(NONCE, SOFT_KEY);
+    json_t *kept = json_incref(json_object_get(evidence, "key_certification"));
+    certify(NONCE, SOFT_KEY); /* another key's request */
+    (void)json_object_set_new(evidence, "key_certification", kept);
+    save_json("evidence", evidence);
+    appraise_with(NONCE, NULL);
+    untrusted_because("key_certification_invalid");
+    ck_assert_ptr_nonnull(strstr(text_of(told, "detail"), "request"));
+}
+END_TEST
+
+START_TEST(appraise_refuses_a_certified_request_that_is_none) {
+    certify(NONCE, SOFT_KEY);
+    (void)json_object_set_new(evidence, "csr", base64_json(bytes_of_text("text")));
+    save_json("evidence", evidence);
+    appraise_with(NONCE, NULL);
+    untrusted_because("csr_invalid");
+}
+END_TEST
+
+START_TEST(appraise_needs_the_request_that_is_certified) {
+    certify(NONCE, SOFT_KEY);
+    (void)json_object_del(evidence, "csr");
+    save_json("evidence", evidence);
+    appraise_with(NONCE, NULL);
+    unusable();
+    ck_assert_ptr_nonnull(strstr(run.err, "no csr"));
+    (void)json_object_set_new(evidence, "csr", json_string(""));
+    save_json("evidence", evidence);
+    appraise_with(NONCE, NULL);
+    unusable();
+}
+END_TEST
+
 START_TEST(appraise_of_unusable_input_prints_one_line) {
     static const char *const files[] = {"baseline", "evidence", "ak"};
     static const char *const contents[] = {"", "{}", "[1,2", "-----BEGIN nothing"};
@@ -489,6 +573,10 @@ int main(void) {
     tcase_add_loop_test(logs, inspect_takes_one_file, 0, 3);
     tcase_add_test(tests, appraise_trusts_what_it_should);
     tcase_add_test(tests, appraise_takes_a_pem_key);
+    tcase_add_test(tests, appraise_tells_where_the_key_is);
+    tcase_add_test(tests, appraise_refuses_a_certification_that_does_not_hold);
+    tcase_add_test(tests, appraise_refuses_a_certified_request_that_is_none);
+    tcase_add_test(tests, appraise_needs_the_request_that_is_certified);
     tcase_add_test(tests, appraise_names_what_differs);
     tcase_add_test(tests, appraise_wants_each_named_pcr_in_the_signed_selection);
     tcase_add_test(tests, appraise_wants_the_whole_selection_that_was_asked_for);
