@@ -5,6 +5,7 @@
 #include "tests/unit/api_fixture.h"
 
 #include <check.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,15 +64,17 @@ void device_enrolment_body(struct gateway *g, struct soft_device *d, char *out, 
         (void)strcat(out, ",");
     }
     put_base64(out, "ak_public", writer_bytes(&ak));
-    (void)strcat(out, ",");
-    put_base64(out, "csr", writer_bytes(&csr));
+    if (!d->without_csr) {
+        (void)strcat(out, ",");
+        put_base64(out, "csr", writer_bytes(&csr));
+    }
     (void)strcat(out, "}");
 }
 
 struct reply device_enrol(struct gateway *g, struct soft_device *d) {
     static _Thread_local char body[BODY_SIZE];
     struct caller nobody = caller_nobody();
-    device_enrolment_body(g, d, body, true);
+    device_enrolment_body(g, d, body, !d->without_certificate);
     struct reply reply = call(g, &(struct call){.plane = PLANE_ENROL,
                                                 .caller = &nobody,
                                                 .method = "POST",
@@ -82,6 +85,7 @@ struct reply device_enrol(struct gateway *g, struct soft_device *d) {
         free(d->secret);
         d->blob = strdup(reply_text(&reply, "credential_blob"));
         d->secret = strdup(reply_text(&reply, "encrypted_secret"));
+        (void)snprintf(d->nonce, sizeof d->nonce, "%s", reply_text(&reply, "nonce"));
         (void)snprintf(d->enrollment, sizeof d->enrollment, "%s",
                        reply_text(&reply, "enrollment_id"));
         (void)snprintf(d->id, sizeof d->id, "%s", reply_text(&reply, "device_id"));
@@ -101,6 +105,10 @@ void device_activation_body(struct soft_device *d, char *out) {
     ck_assert(soft_tpm_activate(&d->tpm, plain, &len, blob, secret));
     (void)strcpy(out, "{");
     put_base64(out, "secret", bytes_of(plain, len));
+    if (d->certifies) {
+        (void)strcat(out, ",\"key_certification\":");
+        device_certification(d, out + strlen(out), d->nonce, SOFT_KEY);
+    }
     (void)strcat(out, "}");
     arena_free(&arena);
 }
@@ -117,20 +125,34 @@ static void take_identity(struct soft_device *d, const char *pem) {
     arena_free(&arena);
 }
 
-struct reply device_activate(struct gateway *g, struct soft_device *d) {
-    char body[256], target[96];
+struct reply device_activate_with(struct gateway *g, const struct soft_device *d,
+                                  const char *body) {
+    char target[96];
     struct caller nobody = caller_nobody();
-    device_activation_body(d, body);
     (void)snprintf(target, sizeof target, "/v1/enrollments/%s/activate", d->enrollment);
-    struct reply reply = call(g, &(struct call){.plane = PLANE_ENROL,
-                                                .caller = &nobody,
-                                                .method = "POST",
-                                                .target = target,
-                                                .body = body});
-    if (reply.status == 200) {
+    return call(g, &(struct call){.plane = PLANE_ENROL,
+                                  .caller = &nobody,
+                                  .method = "POST",
+                                  .target = target,
+                                  .body = body});
+}
+
+struct reply device_activate(struct gateway *g, struct soft_device *d) {
+    char body[ACTIVATION_BODY];
+    device_activation_body(d, body);
+    struct reply reply = device_activate_with(g, d, body);
+    if (reply.status == 200 && !d->without_csr) {
         take_identity(d, reply_text(&reply, "identity_certificate"));
     }
     return reply;
+}
+
+void device_reinstall(struct soft_device *d) {
+    private_key_free(d->tpm.ak);
+    private_key_free(d->key);
+    ck_assert(private_key_generate(&d->tpm.ak, KEY_EC_P256) == STATUS_OK);
+    private_key_public(d->tpm.ak, &d->tpm.ak_public);
+    ck_assert(private_key_generate(&d->key, KEY_EC_P256) == STATUS_OK);
 }
 
 void device_join(struct gateway *g, struct soft_device *d) {
@@ -264,4 +286,66 @@ void check_decision(struct gateway *g, const char *device_id, const char *decisi
     ck_assert_str_eq(reply_text(&reply, "decision"), decision);
     ck_assert_str_eq(reply_text(&reply, "reason"), reason);
     reply_free(&reply);
+}
+
+/* --- what the committer is asked to do by hand --- */
+
+struct registration {
+    struct commit commit; /* first */
+    struct device_row row;
+    pthread_mutex_t lock;
+    pthread_cond_t woken;
+    bool ended;
+};
+
+static enum status put_registration(struct commit *commit, struct store_writer *writer,
+                                    struct detail *detail) {
+    (void)detail;
+    return store_device_insert(writer, &((struct registration *)commit)->row);
+}
+
+static void end_registration(struct commit *commit) {
+    struct registration *registration = (struct registration *)commit;
+    (void)pthread_mutex_lock(&registration->lock);
+    registration->ended = true;
+    (void)pthread_cond_signal(&registration->woken);
+    (void)pthread_mutex_unlock(&registration->lock);
+}
+
+void gateway_register(struct gateway *g, struct soft_device *d, const uint8_t *idevid) {
+    static const struct commit_kind kind = {
+        .name = "register", .apply = put_registration, .done = end_registration};
+    struct registration registration = {.commit.kind = &kind,
+                                        .row.state = DEVICE_REGISTERED,
+                                        .lock = PTHREAD_MUTEX_INITIALIZER,
+                                        .woken = PTHREAD_COND_INITIALIZER};
+    uint8_t digest[32];
+    ck_assert(public_key_spki_sha256(digest, &d->tpm.ek_public) == STATUS_OK);
+    hex_encode(registration.row.id, bytes_of(digest, 16));
+    (void)snprintf(registration.row.model, sizeof registration.row.model, "%s", d->model);
+    registration.row.updated = clock_unix();
+    if (idevid != NULL) {
+        memcpy(registration.row.idevid_sha256, idevid, sizeof registration.row.idevid_sha256);
+    }
+    ck_assert_int_eq(committer_submit(g->committer, &registration.commit), STATUS_OK);
+    (void)pthread_mutex_lock(&registration.lock);
+    while (!registration.ended) {
+        (void)pthread_cond_wait(&registration.woken, &registration.lock);
+    }
+    (void)pthread_mutex_unlock(&registration.lock);
+    ck_assert_int_eq(registration.commit.status, STATUS_OK);
+}
+
+json_t *gateway_audit(struct gateway *g, const char *action) {
+    struct reply reply = admin(g, "viewer", "GET", "/v1/audit?limit=1000", NULL);
+    json_t *entry, *found = NULL, *items = json_object_get(reply.json, "items");
+    size_t i;
+    expect_status(reply, 200);
+    json_array_foreach(items, i, entry) {
+        const char *its = json_string_value(json_object_get(entry, "action"));
+        found = its != NULL && strcmp(its, action) == 0 ? entry : found;
+    }
+    json_incref(found);
+    reply_free(&reply);
+    return found;
 }

@@ -26,7 +26,8 @@ struct gateway {
     uint8_t ek_ca_der[2048];
     size_t ek_ca_len;
     struct api *api;
-    struct openapi *contract; /* every answer is held against it */
+    struct openapi
+        *contract; /* every answer is held against it; one thread at a time. NULL: none is */
     void *worker[NUM_PLANES];
 };
 
@@ -94,7 +95,9 @@ struct soft_device {
     struct caller caller;
     bool certifies; /* its key lies in its TPM, and its AK says so */
     char enrollment[33];
-    char *blob, *secret; /* base64, as the gateway answered */
+    char *blob, *secret;                   /* base64, as the gateway answered */
+    char nonce[48];                        /* likewise */
+    bool without_certificate, without_csr; /* how it enrols */
     uint8_t log[65536];
     size_t log_len;
 };
@@ -107,9 +110,14 @@ enum { BODY_SIZE = 256 * 1024 };
 /* The body of POST /v1/enrollments; `certificate` false: without the EK's. */
 void device_enrolment_body(struct gateway *g, struct soft_device *d, char *out, bool certificate);
 struct reply device_enrol(struct gateway *g, struct soft_device *d);
-/* {"secret":...} out of what the gateway answered. */
+/* {"secret":...} out of what the gateway answered; at most ACTIVATION_BODY with a certification. */
+enum { ACTIVATION_BODY = 8192 };
 void device_activation_body(struct soft_device *d, char *out);
 struct reply device_activate(struct gateway *g, struct soft_device *d);
+/* With this body. */
+struct reply device_activate_with(struct gateway *g, const struct soft_device *d, const char *body);
+/* Another AK and another key; the same EK. */
+void device_reinstall(struct soft_device *d);
 /* Both, and the device's certificate becomes its caller's. */
 void device_join(struct gateway *g, struct soft_device *d);
 
@@ -123,6 +131,10 @@ struct reply device_send(struct gateway *g, struct soft_device *d, const char *b
 /* Challenge, quote, evidence. */
 struct reply device_prove(struct gateway *g, struct soft_device *d);
 
+/* What is announced of a device before it enrols; `idevid` NULL: no factory certificate. */
+void gateway_register(struct gateway *g, struct soft_device *d, const uint8_t *idevid);
+/* The latest audit entry of this action, or NULL; the caller frees it with json_decref. */
+json_t *gateway_audit(struct gateway *g, const char *action);
 /* A model, and a baseline that is just what the device booted, in force. */
 void gateway_add_model(struct gateway *g, const char *model);
 void gateway_add_baseline(struct gateway *g, const struct soft_device *d, char id[static 33]);
