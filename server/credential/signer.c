@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,6 +16,7 @@
 enum { START_TIMEOUT_MS = 30000, SIGN_TIMEOUT_MS = 30000 };
 
 struct signer {
+    char trust_domain[256];
     int fd;
     pid_t pid;
     bool is_gone;
@@ -66,6 +68,7 @@ enum status signer_start(struct signer **out, const struct signer_options *optio
     if (signer == NULL) {
         return status_fail(detail, STATUS_MEMORY, "out of memory");
     }
+    (void)snprintf(signer->trust_domain, sizeof signer->trust_domain, "%s", options->trust_domain);
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
         free(signer);
         return status_fail(detail, STATUS_INTERNAL, "no socketpair for the signer: %s",
@@ -170,6 +173,38 @@ enum status signer_sign(struct signer *signer, struct sign_job *const *jobs, siz
         return gone(signer, detail, "it did not reply");
     }
     return read_reply(signer, body, jobs, num, detail);
+}
+
+enum status signer_checkpoint(struct signer *signer, struct checkpoint_job *job,
+                              struct detail *detail) {
+    struct bytes body, text = bytes_of(NULL, 0);
+    struct writer w = writer_of(signer->request, sizeof signer->request);
+    job->status = STATUS_INTERNAL;
+    job->signature_len = 0;
+    if (signer->is_gone) {
+        return gone(signer, detail, "it was before");
+    }
+    signer_frame_open(&w, SIGNER_CHECKPOINT);
+    signer_checkpoint_write(&w, job);
+    if (signer_frame_close(&w) != STATUS_OK ||
+        signer_frame_send(signer->fd, writer_bytes(&w)) != STATUS_OK) {
+        return gone(signer, detail, "its channel is closed");
+    }
+    if (signer_frame_receive(signer->fd, SIGNER_CHECKPOINT_REPLY, signer->reply,
+                             sizeof signer->reply, SIGN_TIMEOUT_MS, &body) != STATUS_OK) {
+        return gone(signer, detail, "it did not reply");
+    }
+    if (signer_checkpoint_answer_read(body, job, &text) != STATUS_OK) {
+        return gone(signer, detail, "its reply is malformed");
+    }
+    if (job->status != STATUS_OK) {
+        detail_set(detail, "checkpoint: %.*s", (int)text.len, (const char *)text.data);
+    }
+    return STATUS_OK;
+}
+
+const char *signer_trust_domain(const struct signer *signer) {
+    return signer->trust_domain;
 }
 
 struct bytes signer_authority(const struct signer *signer, enum profile profile) {

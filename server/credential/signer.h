@@ -1,7 +1,7 @@
 /* The signer: a child process that alone holds the CA keys. Forked before any thread, socket or
  * store; keeps one socketpair, no file, and a seccomp filter that leaves it read, write, memory,
  * time and exit. It takes only requests of PROFILE_IDENTITY and PROFILE_ACCESS within their limits,
- * for the trust domain given at the start. */
+ * and checkpoints of the audit log that never go back, for the trust domain given at the start. */
 #ifndef GATEHOUSE_CREDENTIAL_SIGNER_H
 #define GATEHOUSE_CREDENTIAL_SIGNER_H
 
@@ -45,6 +45,23 @@ struct sign_job {
 MUST_USE enum status signer_sign(struct signer *signer, struct sign_job *const *jobs, size_t num,
                                  struct detail *detail);
 
+struct checkpoint_job {
+    int64_t seq; /* of the entry */
+    uint8_t hash[32];
+    /* Filled by signer_checkpoint: */
+    enum status status; /* OK, INVALID (a seq that goes back), INTERNAL */
+    int64_t time;       /* of the signer's clock */
+    uint8_t signature[KEY_SIGNATURE_MAX];
+    size_t signature_len;
+};
+/* Has the identity authority sign that entry `seq` has this hash (checkpoint.h). The signer refuses a
+ * seq below the last one that it signed, and that one with another hash. OK: job->status says how it
+ * went, and the detail why it was refused. INTERNAL, and who may call: as signer_sign. */
+MUST_USE enum status signer_checkpoint(struct signer *signer, struct checkpoint_job *job,
+                                       struct detail *detail);
+
+/* The one given at the start. */
+const char *signer_trust_domain(const struct signer *signer);
 /* DER of the authority's certificate that the child signs with; valid as long as the signer.
  * Empty for other profiles. */
 struct bytes signer_authority(const struct signer *signer, enum profile profile);

@@ -2,6 +2,7 @@
 
 #include "server/base/clock.h"
 #include "server/base/file.h"
+#include "server/credential/checkpoint.h"
 #include "server/credential/signer_wire.h"
 
 #include <signal.h>
@@ -23,6 +24,8 @@ struct authority {
 struct child {
     const char *trust_domain;
     struct authority authorities[2]; /* by enum profile: IDENTITY, ACCESS */
+    int64_t signed_seq;              /* the latest checkpoint's; 0: none yet */
+    uint8_t signed_hash[CHECKPOINT_HASH_LEN];
     uint8_t request[SIGNER_REQUEST_MAX], reply[SIGNER_REPLY_MAX];
 };
 
@@ -192,18 +195,66 @@ static enum status answer(const struct child *child, struct bytes body, struct w
     return body.len == 0 ? signer_frame_close(reply) : STATUS_MALFORMED;
 }
 
+static enum status sign_checkpoint(struct child *child, struct checkpoint_job *job,
+                                   struct detail *detail) {
+    uint8_t text[CHECKPOINT_TEXT_MAX];
+    struct writer w = writer_of(text, sizeof text);
+    struct writer signature = writer_of(job->signature, sizeof job->signature);
+    struct checkpoint checkpoint = {
+        .trust_domain = child->trust_domain, .seq = job->seq, .time = clock_unix()};
+    memcpy(checkpoint.hash, job->hash, sizeof checkpoint.hash);
+    if (job->seq < child->signed_seq) {
+        return status_fail(detail, STATUS_INVALID, "entry %lld after entry %lld",
+                           (long long)job->seq, (long long)child->signed_seq);
+    }
+    if (job->seq == child->signed_seq &&
+        memcmp(job->hash, child->signed_hash, sizeof job->hash) != 0) {
+        return status_fail(detail, STATUS_INVALID, "entry %lld had another hash",
+                           (long long)job->seq);
+    }
+    if (checkpoint_text(&w, &checkpoint) != STATUS_OK) {
+        return status_fail(detail, STATUS_INVALID, "no such entry");
+    }
+    if (private_key_sign(child->authorities[PROFILE_IDENTITY].key, &signature, writer_bytes(&w)) !=
+        STATUS_OK) {
+        return status_fail(detail, STATUS_INTERNAL, "the key does not sign");
+    }
+    child->signed_seq = job->seq;
+    memcpy(child->signed_hash, job->hash, sizeof child->signed_hash);
+    job->time = checkpoint.time;
+    job->signature_len = signature.len;
+    return STATUS_OK;
+}
+
+static enum status answer_checkpoint(struct child *child, struct bytes body, struct writer *reply) {
+    struct checkpoint_job job = {0};
+    struct detail detail = {0};
+    enum status status = signer_checkpoint_read(body, &job);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    job.status = sign_checkpoint(child, &job, &detail);
+    signer_frame_open(reply, SIGNER_CHECKPOINT_REPLY);
+    signer_checkpoint_answer_write(reply, &job, detail.text);
+    return signer_frame_close(reply);
+}
+
 /* Ends when the parent closes the channel, or sends what is no request. */
 static int serve(int fd, struct child *child) {
     for (;;) {
         struct bytes body;
-        enum status status = signer_frame_receive(fd, SIGNER_REQUEST, child->request,
-                                                  sizeof child->request, -1, &body);
+        enum signer_frame type;
+        enum status status =
+            signer_request_receive(fd, &type, child->request, sizeof child->request, &body);
         if (status == STATUS_END) {
             return EXIT_SUCCESS;
         }
         struct writer reply = writer_of(child->reply, sizeof child->reply);
-        if (status != STATUS_OK || answer(child, body, &reply) != STATUS_OK ||
-            signer_frame_send(fd, writer_bytes(&reply)) != STATUS_OK) {
+        if (status == STATUS_OK) {
+            status = type == SIGNER_REQUEST ? answer(child, body, &reply)
+                                            : answer_checkpoint(child, body, &reply);
+        }
+        if (status != STATUS_OK || signer_frame_send(fd, writer_bytes(&reply)) != STATUS_OK) {
             return EXIT_FAILURE;
         }
     }

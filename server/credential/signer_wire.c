@@ -79,8 +79,9 @@ static enum status read_exactly(int fd, uint8_t *out, size_t len, int64_t deadli
     return STATUS_OK;
 }
 
-enum status signer_frame_receive(int fd, enum signer_frame type, uint8_t *buffer, size_t cap,
-                                 int timeout_ms, struct bytes *body) {
+/* A frame of one of the types in `types`, a bit for each; *type is which. */
+static enum status receive(int fd, unsigned types, enum signer_frame *type, uint8_t *buffer,
+                           size_t cap, int timeout_ms, struct bytes *body) {
     int64_t deadline_ms = timeout_ms < 0 ? -1 : clock_monotonic_ms() + timeout_ms;
     uint8_t head_bytes[SIGNER_HEAD_LEN], version, got;
     uint32_t len;
@@ -90,7 +91,8 @@ enum status signer_frame_receive(int fd, enum signer_frame type, uint8_t *buffer
     }
     struct bytes head = bytes_of(head_bytes, sizeof head_bytes);
     if (bytes_u32be(&head, &len) != STATUS_OK || bytes_u8(&head, &version) != STATUS_OK ||
-        bytes_u8(&head, &got) != STATUS_OK || version != SIGNER_VERSION || got != (uint8_t)type ||
+        bytes_u8(&head, &got) != STATUS_OK || version != SIGNER_VERSION ||
+        got > SIGNER_CHECKPOINT_REPLY || (types & 1U << got) == 0 ||
         len < SIGNER_HEAD_LEN - LENGTH_LEN || len > cap) {
         return STATUS_MALFORMED;
     }
@@ -99,8 +101,20 @@ enum status signer_frame_receive(int fd, enum signer_frame type, uint8_t *buffer
     if (status != STATUS_OK) {
         return status == STATUS_END ? STATUS_INTERNAL : status;
     }
+    *type = (enum signer_frame)got;
     *body = bytes_of(buffer, body_len);
     return STATUS_OK;
+}
+
+enum status signer_frame_receive(int fd, enum signer_frame type, uint8_t *buffer, size_t cap,
+                                 int timeout_ms, struct bytes *body) {
+    enum signer_frame got;
+    return receive(fd, 1U << type, &got, buffer, cap, timeout_ms, body);
+}
+
+enum status signer_request_receive(int fd, enum signer_frame *type, uint8_t *buffer, size_t cap,
+                                   struct bytes *body) {
+    return receive(fd, 1U << SIGNER_REQUEST | 1U << SIGNER_CHECKPOINT, type, buffer, cap, -1, body);
 }
 
 static void write_prefixed(struct writer *w, struct bytes in) {
@@ -169,5 +183,61 @@ enum status signer_answer_read(struct bytes *body, enum status *status, struct b
                                        : STATUS_INTERNAL;
     *content = found;
     *body = rest;
+    return STATUS_OK;
+}
+
+void signer_checkpoint_write(struct writer *w, const struct checkpoint_job *job) {
+    write_u64be(w, (uint64_t)job->seq);
+    write_bytes(w, bytes_of(job->hash, sizeof job->hash));
+}
+
+enum status signer_checkpoint_read(struct bytes body, struct checkpoint_job *job) {
+    struct bytes hash;
+    uint64_t seq;
+    if (bytes_u64be(&body, &seq) != STATUS_OK ||
+        bytes_take(&body, sizeof job->hash, &hash) != STATUS_OK) {
+        return STATUS_TRUNCATED;
+    }
+    if (body.len != 0) {
+        return STATUS_MALFORMED;
+    }
+    job->seq = (int64_t)seq;
+    memcpy(job->hash, hash.data, hash.len);
+    return STATUS_OK;
+}
+
+void signer_checkpoint_answer_write(struct writer *w, const struct checkpoint_job *job,
+                                    const char *text) {
+    uint8_t content[8 + KEY_SIGNATURE_MAX];
+    struct writer c = writer_of(content, sizeof content);
+    write_u64be(&c, (uint64_t)job->time);
+    write_bytes(&c, bytes_of(job->signature, job->signature_len));
+    signer_answer_write(w, job->status, writer_bytes(&c), text);
+}
+
+enum status signer_checkpoint_answer_read(struct bytes body, struct checkpoint_job *job,
+                                          struct bytes *text) {
+    struct bytes content;
+    enum status answered;
+    uint64_t time;
+    enum status status = signer_answer_read(&body, &answered, &content);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    if (body.len != 0) {
+        return STATUS_MALFORMED;
+    }
+    if (answered == STATUS_OK) {
+        if (bytes_u64be(&content, &time) != STATUS_OK || content.len == 0 ||
+            content.len > sizeof job->signature || time > INT64_MAX) {
+            return STATUS_MALFORMED;
+        }
+        job->time = (int64_t)time;
+        memcpy(job->signature, content.data, content.len);
+        job->signature_len = content.len;
+    } else {
+        *text = content;
+    }
+    job->status = answered;
     return STATUS_OK;
 }

@@ -5,6 +5,8 @@
  *   request  u16 number of jobs, each: u8 profile, 32 bytes device id, u64 not before,
  *            u64 not after, 16 bytes serial, u16+SPKI
  *   reply    u16 number, the same, each: u8 status, u16+DER when OK, u16+text otherwise
+ *   checkpoint        u64 seq, 32 bytes hash (of the audit log: checkpoint.h)
+ *   checkpoint reply  u8 status, u16+(u64 time, signature) when OK, u16+text otherwise
  *
  * Every length has a cap, a body ends where its last field does. Internal to server/credential. */
 #ifndef GATEHOUSE_CREDENTIAL_SIGNER_WIRE_H
@@ -20,7 +22,13 @@ enum {
     SIGNER_REPLY_MAX = SIGNER_HEAD_LEN + 2 + SIGNER_BATCH_MAX * (1 + 2 + CERTIFICATE_DER_MAX),
     SIGNER_HELLO_MAX = SIGNER_HEAD_LEN + 1 + 2 + SIGNER_TEXT_MAX + 2 * (2 + CERTIFICATE_DER_MAX)
 };
-enum signer_frame { SIGNER_HELLO = 1, SIGNER_REQUEST = 2, SIGNER_REPLY = 3 };
+enum signer_frame {
+    SIGNER_HELLO = 1,
+    SIGNER_REQUEST = 2,
+    SIGNER_REPLY = 3,
+    SIGNER_CHECKPOINT = 4,
+    SIGNER_CHECKPOINT_REPLY = 5
+};
 
 /* Starts a frame in an empty writer, and fills in its length at the end. LIMIT when it
  * overflowed. */
@@ -34,6 +42,9 @@ MUST_USE enum status signer_frame_send(int fd, struct bytes frame);
  * type or length; EXPIRED; INTERNAL: closed or failed in the middle. */
 MUST_USE enum status signer_frame_receive(int fd, enum signer_frame type, uint8_t *buffer,
                                           size_t cap, int timeout_ms, struct bytes *body);
+/* The same for what the child waits for: a request or a checkpoint; never expires. */
+MUST_USE enum status signer_request_receive(int fd, enum signer_frame *type, uint8_t *buffer,
+                                            size_t cap, struct bytes *body);
 
 /* One job of a request. TRUNCATED, or LIMIT for an SPKI over KEY_SPKI_MAX. */
 void signer_job_write(struct writer *w, const struct sign_job *job);
@@ -42,5 +53,14 @@ MUST_USE enum status signer_job_read(struct bytes *body, struct sign_job *job);
 void signer_answer_write(struct writer *w, enum status status, struct bytes der, const char *text);
 MUST_USE enum status signer_answer_read(struct bytes *body, enum status *status,
                                         struct bytes *content);
+/* The whole body of a checkpoint: TRUNCATED; MALFORMED when bytes follow. */
+void signer_checkpoint_write(struct writer *w, const struct checkpoint_job *job);
+MUST_USE enum status signer_checkpoint_read(struct bytes body, struct checkpoint_job *job);
+/* The whole body of its reply, which sets status, time and signature, or the text. The status is OK, INVALID or
+ * INTERNAL. TRUNCATED, MALFORMED. */
+void signer_checkpoint_answer_write(struct writer *w, const struct checkpoint_job *job,
+                                    const char *text);
+MUST_USE enum status signer_checkpoint_answer_read(struct bytes body, struct checkpoint_job *job,
+                                                   struct bytes *text);
 
 #endif

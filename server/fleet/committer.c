@@ -2,6 +2,7 @@
 
 #include "server/base/clock.h"
 #include "server/fleet/audit_chain.h"
+#include "server/fleet/audit_checkpoint.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -10,6 +11,7 @@
 #include <time.h>
 
 enum { QUEUE_MAX = 65536, TICK_MS = 250, PRUNE_ROWS = 1024, PRUNE_DEVICES = 4096 };
+enum { CHECKPOINT_ENTRIES = 1000, CHECKPOINT_MS = 60000 };
 enum { KEEP_EXPIRED_S = 86400, SET_ASIDE_MAX = 8 };
 
 /* How long each attempt of a batch waits after the one before: two seconds in all. */
@@ -36,6 +38,7 @@ struct committer {
     bool policy_stale; /* the store has a policy that could not be put in force */
     bool prune_more;
     int64_t housekept_ms;
+    struct audit_checkpoints checkpoints;
 
     _Atomic uint64_t batches, commits, failures, largest_batch, storage_retries;
 };
@@ -275,10 +278,13 @@ static bool prune_store(struct committer *c, int64_t now) {
     if (store_begin(c->writer, NULL) != STATUS_OK) {
         return false;
     }
-    enum status status =
-        store_credential_prune(c->writer, now - c->options.keep_expired_s, PRUNE_ROWS);
+    enum status status = store_audit_forget(c->writer, PRUNE_ROWS);
     bool more = status == STATUS_LIMIT;
     if (more || status == STATUS_OK) {
+        status = store_credential_prune(c->writer, now - c->options.keep_expired_s, PRUNE_ROWS);
+        more = more || status == STATUS_LIMIT;
+    }
+    if (status == STATUS_LIMIT || status == STATUS_OK) {
         status = store_enrollment_prune(c->writer, now);
     }
     if (status == STATUS_OK) {
@@ -286,6 +292,21 @@ static bool prune_store(struct committer *c, int64_t now) {
     }
     store_rollback(c->writer);
     return more && status == STATUS_OK;
+}
+
+static void checkpoint(struct committer *c, bool force) {
+    struct detail detail = {0};
+    if (c->signer_gone) {
+        return;
+    }
+    enum status status =
+        audit_checkpoint_tick(&c->checkpoints, c->writer, clock_monotonic_ms(), force, &detail);
+    if (status == STATUS_INTERNAL) {
+        lose_signer(c, &detail);
+    } else if (status != STATUS_OK) { /* again at the next tick */
+        log_event(c->options.log, LOG_ERROR, "audit_checkpoint_failed",
+                  log_str("status", status_name(status)), log_str("detail", detail.text));
+    }
 }
 
 static void housekeep(struct committer *c, bool idle) {
@@ -296,6 +317,7 @@ static void housekeep(struct committer *c, bool idle) {
     }
     c->prune_more = prune_store(c, now);
     fleet_prune(c->options.table, now, PRUNE_DEVICES);
+    checkpoint(c, false);
     if (idle) {
         store_checkpoint(c->writer);
     }
@@ -343,6 +365,7 @@ static void *run(void *context) {
             housekeep(c, c->num == 0);
         }
     }
+    checkpoint(c, true);
     fleet_thread_leave();
     return NULL;
 }
@@ -396,6 +419,12 @@ enum status committer_start(struct committer **out, const struct committer_optio
     c->options.queue_max = options->queue_max == 0 ? QUEUE_MAX : options->queue_max;
     c->options.keep_expired_s =
         options->keep_expired_s == 0 ? KEEP_EXPIRED_S : options->keep_expired_s;
+    c->checkpoints = (struct audit_checkpoints){
+        .signer = options->signer,
+        .log = options->log,
+        .entries =
+            options->checkpoint_entries == 0 ? CHECKPOINT_ENTRIES : options->checkpoint_entries,
+        .age_ms = options->checkpoint_ms == 0 ? CHECKPOINT_MS : options->checkpoint_ms};
     c->last = &c->first;
     c->housekept_ms = clock_monotonic_ms();
     enum status status = store_writer_new(&c->writer, options->store, detail);

@@ -13,7 +13,8 @@
  * read again until that succeeds. An appraisal made under an older policy may still be on its way
  * when a newer one is in force: its apply looks the baseline up in the transaction.
  *
- * When nothing is to do, it forgets what has expired and tidies the store's files. */
+ * When nothing is to do, it forgets what has expired and tidies the store's files. Every so often it
+ * has the signer sign where the audit log ends (audit_chain.h), and once more when it is stopped. */
 #ifndef GATEHOUSE_FLEET_COMMITTER_H
 #define GATEHOUSE_FLEET_COMMITTER_H
 
@@ -62,6 +63,8 @@ struct committer_options {
     const struct log *log;
     unsigned queue_max;     /* commits waiting; more get BUSY at once. 0: 65536 */
     int64_t keep_expired_s; /* how long the store remembers expired credentials. 0: a day */
+    /* A checkpoint of the audit log after so many entries, or so long after one. 0: 1,000; 60 s */
+    int64_t checkpoint_entries, checkpoint_ms;
     /* Called once, from the committer's thread, when the signer is gone: the gateway cannot go on.
      * NULL is allowed. */
     void (*fatal)(void *context);

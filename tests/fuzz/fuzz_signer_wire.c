@@ -51,10 +51,40 @@ static bool read_answer(struct bytes *rest) {
     return true;
 }
 
+static void read_checkpoint(struct bytes body) {
+    struct checkpoint_job job = {0};
+    uint8_t buffer[64];
+    struct writer w = writer_of(buffer, sizeof buffer);
+    if (signer_checkpoint_read(body, &job) == STATUS_OK) {
+        signer_checkpoint_write(&w, &job);
+        require(!w.overflow && w.len == body.len && memcmp(buffer, body.data, w.len) == 0);
+    }
+}
+
+static void read_checkpoint_answer(struct bytes body) {
+    struct checkpoint_job job = {.status = STATUS_BUSY};
+    struct bytes text = bytes_of(NULL, 0);
+    static uint8_t buffer[1024];
+    struct writer w = writer_of(buffer, sizeof buffer);
+    if (signer_checkpoint_answer_read(body, &job, &text) != STATUS_OK) {
+        require(job.status == STATUS_BUSY);
+    } else if (job.status == STATUS_OK) {
+        require(job.time >= 0 && job.signature_len > 0);
+        signer_checkpoint_answer_write(&w, &job, "");
+        require(!w.overflow && w.len == body.len && memcmp(buffer, body.data, w.len) == 0);
+    } else {
+        require(text.len <= SIGNER_TEXT_MAX && job.signature_len == 0);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct bytes rest = bytes_of(data, size);
     uint8_t which;
     if (bytes_u8(&rest, &which) != STATUS_OK) {
+        return 0;
+    }
+    if (which % 4 >= 2) {
+        which % 4 == 2 ? read_checkpoint(rest) : read_checkpoint_answer(rest);
         return 0;
     }
     for (int i = 0; i < SIGNER_BATCH_MAX; i++) {
