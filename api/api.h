@@ -19,7 +19,7 @@ struct api_options { /* everything is borrowed and outlives the api */
     struct challenges *challenges;
     struct committer *committer;
     const struct signer *signer; /* for the authorities' certificates only */
-    struct ek_trust *ek_trust;   /* NULL: no enrolment */
+    struct ek_trust *ek_trust;   /* NULL: only models with EK anchors of their own enrol */
     const struct log *log;
     /* Extra lines for /metrics (Prometheus text), such as the transport's counters; may be NULL. */
     void (*metrics)(void *context, struct arena *arena, char **out);

@@ -97,10 +97,6 @@ static void check_addresses(const struct config *config, struct report *report) 
 }
 
 static void check_enrolment(const struct config *config, struct report *report) {
-    if (config->plane[PLANE_ENROL].enabled && config->num_ek_trust == 0) {
-        refuse(report, "enrolment", "ek_trust",
-               "is missing: enrol listens, and no TPM vendor is trusted");
-    }
     if (config->enrolment_pending_per_ip > config->enrolment_pending_max) {
         refuse(report, "enrolment", "pending_per_ip", "is more than pending_max");
     }

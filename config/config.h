@@ -51,8 +51,8 @@ struct config {
         *access_certificate;     /* PEM files */
     int64_t identity_lifetime_s; /* default 365 days, at most 400 */
     /* [enrolment] */
-    const char *ek_trust[CONFIG_MAX_EK_TRUST]; /* PEM files, one bundle of all; at least one when
-                                                  enrol listens */
+    const char *ek_trust[CONFIG_MAX_EK_TRUST]; /* PEM files, one bundle of all, for the models
+                                                  without EK anchors of their own */
     size_t num_ek_trust;
     unsigned enrolment_pending_max;       /* in all; default 10000 */
     unsigned enrolment_pending_per_ip;    /* default 8 */

@@ -104,6 +104,7 @@ struct anchor_row {
     char model[STORE_NAME];
     enum anchor_purpose purpose;
     uint8_t sha256[32]; /* of der */
+    bool is_anchor;     /* by its own signature, or named as one; else an intermediate */
     struct bytes der;
     char subject[257]; /* one line; cut to fit */
     int64_t not_after, added;

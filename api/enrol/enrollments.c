@@ -3,6 +3,7 @@
  * one who reads it. */
 #include "api/change.h"
 #include "api/enrol/admission.h"
+#include "api/enrol/ek_vouch.h"
 #include "api/enrol/refusal.h"
 #include "api/handlers.h"
 #include "api/limiter.h"
@@ -83,14 +84,11 @@ static const struct change_kind kind = {
 static enum problem_kind check_certificate(struct request *r, struct enrollment *e,
                                            const struct enrollment_body *body,
                                            struct detail *detail) {
-    struct ek_trust *trust = r->api->options.ek_trust;
     if (body->ek_certificate.len == 0) {
         return NUM_PROBLEMS;
     }
-    bool holds =
-        trust != NULL && ek_trust_check(trust, &e->row.ek_certificate, body->ek_certificate, &e->ek,
-                                        change_now(&e->change), detail) == STATUS_OK;
-    return holds ? NUM_PROBLEMS : PROBLEM_EK_CERTIFICATE_UNTRUSTED;
+    return ek_vouch(r, &e->row.ek_certificate, body->model, body->ek_certificate, &e->ek,
+                    change_now(&e->change), detail);
 }
 
 static enum problem_kind check_ek(struct request *r, struct enrollment *e,

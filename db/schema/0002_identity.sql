@@ -24,6 +24,7 @@ CREATE TABLE anchor (
     model TEXT NOT NULL REFERENCES model (name) ON DELETE CASCADE,
     purpose INTEGER NOT NULL CHECK (purpose IN (1, 2)),
     sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
+    is_anchor INTEGER NOT NULL CHECK (is_anchor IN (0, 1)),
     subject TEXT NOT NULL,
     not_after INTEGER NOT NULL,
     added INTEGER NOT NULL,

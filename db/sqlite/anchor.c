@@ -7,6 +7,7 @@ static enum status read_anchor(struct query *q, struct arena *arena, void *out) 
     column_text(q, row->model, sizeof row->model);
     row->purpose = (enum anchor_purpose)column_int(q);
     column_sha256(q, row->sha256);
+    row->is_anchor = column_int(q) != 0;
     column_text(q, row->subject, sizeof row->subject);
     row->not_after = column_int(q);
     row->added = column_int(q);
@@ -52,6 +53,7 @@ enum status store_anchor_insert(struct store_writer *writer, const struct anchor
     bind_text(&q, row->model);
     bind_int(&q, row->purpose);
     bind_sha256(&q, row->sha256);
+    bind_int(&q, row->is_anchor ? 1 : 0);
     bind_text(&q, row->subject);
     bind_int(&q, row->not_after);
     bind_int(&q, row->added);

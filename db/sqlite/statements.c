@@ -4,7 +4,7 @@
 #define MODEL_COLUMNS                                                                              \
     "name, description, pcr_selection, credential_lifetime_s, enrolment, key_protection, "         \
     "created, updated, version"
-#define ANCHOR_COLUMNS "model, purpose, sha256, subject, not_after, added, added_by, der"
+#define ANCHOR_COLUMNS "model, purpose, sha256, is_anchor, subject, not_after, added, added_by, der"
 #define BASELINE_COLUMNS                                                                           \
     "id, model, label, state, document_sha256, created_by, updated_by, activated_by, created, "    \
     "updated, activated, retired, version"
@@ -66,7 +66,7 @@ const char *const statements[NUM_STATEMENTS] = {
     [SQL_ANCHOR_LIST] = "SELECT " ANCHOR_COLUMNS " FROM anchor"
                         " WHERE model = ? AND purpose = ? AND sha256 > ? ORDER BY sha256 LIMIT ?",
     [SQL_ANCHOR_ALL] = "SELECT " ANCHOR_COLUMNS " FROM anchor ORDER BY model, purpose, sha256",
-    [SQL_ANCHOR_INSERT] = "INSERT INTO anchor (" ANCHOR_COLUMNS ") VALUES (?,?,?,?,?,?,?,?)",
+    [SQL_ANCHOR_INSERT] = "INSERT INTO anchor (" ANCHOR_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?)",
     [SQL_ANCHOR_DELETE] = "DELETE FROM anchor WHERE model = ? AND purpose = ? AND sha256 = ?",
 
     [SQL_BASELINE_GET] = "SELECT " BASELINE_COLUMNS ", document FROM baseline WHERE id = ?",

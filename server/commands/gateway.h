@@ -14,7 +14,7 @@ struct gateway { /* what is NULL was not started */
     int fatal_fd; /* an eventfd: the committer says that the signer is gone */
     struct signer *signer;
     struct store *store;
-    struct ek_trust *ek_trust; /* NULL: no enrolment */
+    struct ek_trust *ek_trust; /* NULL: the configuration names none */
     struct fleet_table *table;
     struct policy_holder *policy;
     struct challenges *challenges;

@@ -1,5 +1,6 @@
 #include "server/fleet/policy.h"
 
+#include "server/fleet/anchor_bundles.h"
 #include "server/fleet/rcu.h"
 
 #include <limits.h>
@@ -29,6 +30,7 @@ struct policy {
     struct way_in *ways_in;      /* of operators, by certificate */
     struct proxy_row *proxies;   /* by certificate */
     struct compiled **compiled;  /* by id */
+    struct anchor_bundles bundles;
     size_t num_models, num_ways_in, num_proxies, num_compiled;
 };
 
@@ -94,6 +96,7 @@ static void policy_free(struct policy *policy) {
             free(compiled);
         }
     }
+    anchor_bundles_release(&policy->bundles);
     arena_free(&policy->arena);
     free(policy);
 }
@@ -292,6 +295,18 @@ static enum status take_baselines(struct policy *out, const struct policy *old,
     return status;
 }
 
+static enum status take_anchors(struct policy *out, const struct policy *old,
+                                struct store_reader *reader, struct detail *detail) {
+    enum status status = anchor_bundles_take(&out->bundles, old == NULL ? NULL : &old->bundles,
+                                             &out->arena, reader, detail);
+    for (size_t i = 0; i < out->num_models && status == STATUS_OK; i++) {
+        struct policy_model *model = &out->models[i];
+        model->ek_bundle = anchor_bundles_find(&out->bundles, model->row.name, ANCHOR_EK);
+        model->idevid_bundle = anchor_bundles_find(&out->bundles, model->row.name, ANCHOR_IDEVID);
+    }
+    return status;
+}
+
 static enum status build(struct policy *out, const struct policy *old, struct store_reader *reader,
                          struct detail *detail) {
     enum status status = store_read_begin(reader);
@@ -301,6 +316,9 @@ static enum status build(struct policy *out, const struct policy *old, struct st
     status = take_models(out, reader, detail);
     if (status == STATUS_OK) {
         status = take_baselines(out, old, reader, detail);
+    }
+    if (status == STATUS_OK) {
+        status = take_anchors(out, old, reader, detail);
     }
     if (status == STATUS_OK) {
         status = take_registered(out, reader);

@@ -3,6 +3,7 @@
 #include "server/crypto/digest.h"
 #include "server/fleet/policy.h"
 #include "server/fleet/table.h"
+#include "tests/unit/cert_fixture.h"
 #include "tests/unit/fault_vfs.h"
 #include "tests/unit/store_fixture.h"
 
@@ -215,6 +216,75 @@ START_TEST(a_baseline_whose_document_changed_is_compiled_anew) {
 }
 END_TEST
 
+/* --- anchors --- */
+
+static struct bytes put_anchor(const char *model, enum anchor_purpose purpose, const char *name,
+                               size_t key) {
+    struct cert_spec spec = cert_ca(name, key, name, key);
+    struct anchor_row row = {
+        .purpose = purpose, .is_anchor = true, .subject = "s", .added_by = "alice"};
+    row.der = cert_make(&spec);
+    (void)snprintf(row.model, sizeof row.model, "%s", model);
+    digest_compute(HASH_SHA256, row.der, row.sha256);
+    ck_assert_int_eq(store_fixture_write(&f, store_anchor_insert(f.writer, &row)), STATUS_OK);
+    return row.der;
+}
+
+static void drop_anchor(const char *model, enum anchor_purpose purpose, struct bytes der) {
+    uint8_t digest[32];
+    digest_compute(HASH_SHA256, der, digest);
+    ck_assert_int_eq(store_fixture_write(&f, store_anchor_delete(f.writer, model, purpose, digest)),
+                     STATUS_OK);
+}
+
+/* Of the policy in force; for comparing only. */
+static struct policy_model model_now(const char *name) {
+    struct policy_model model = *policy_model(policy_read_begin(holder), name);
+    policy_read_end(holder);
+    return model;
+}
+
+START_TEST(models_have_the_anchors_that_are_theirs) {
+    put_model("bare", "sha256:0");
+    put_model("core", "sha256:0");
+    put_model("edge", "sha256:0");
+    (void)put_anchor("edge", ANCHOR_EK, "a", 0);
+    (void)put_anchor("edge", ANCHOR_EK, "b", 1);
+    (void)put_anchor("edge", ANCHOR_IDEVID, "c", 2);
+    (void)put_anchor("core", ANCHOR_IDEVID, "a", 0);
+    ck_assert_int_eq(reload(), STATUS_OK);
+    ck_assert_uint_eq(trust_bundle_count(model_now("edge").ek_bundle), 2);
+    ck_assert_uint_eq(trust_bundle_count(model_now("edge").idevid_bundle), 1);
+    ck_assert_ptr_null(model_now("core").ek_bundle);
+    ck_assert_uint_eq(trust_bundle_count(model_now("core").idevid_bundle), 1);
+    ck_assert_ptr_null(model_now("bare").ek_bundle);
+    ck_assert_ptr_null(model_now("bare").idevid_bundle);
+}
+END_TEST
+
+START_TEST(unchanged_anchors_are_not_compiled_again_and_changed_ones_are) {
+    put_model("core", "sha256:0");
+    put_model("edge", "sha256:0");
+    struct bytes first = put_anchor("edge", ANCHOR_EK, "a", 0);
+    (void)put_anchor("edge", ANCHOR_IDEVID, "c", 2);
+    ck_assert_int_eq(reload(), STATUS_OK);
+    struct policy_model before = model_now("edge");
+    (void)put_anchor("core", ANCHOR_EK, "a", 0);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(reload(), STATUS_OK);
+    }
+    ck_assert_ptr_eq(model_now("edge").ek_bundle, before.ek_bundle);
+    ck_assert_ptr_eq(model_now("edge").idevid_bundle, before.idevid_bundle);
+    (void)put_anchor("edge", ANCHOR_EK, "b", 1);
+    ck_assert_int_eq(reload(), STATUS_OK);
+    ck_assert_uint_eq(trust_bundle_count(model_now("edge").ek_bundle), 2);
+    ck_assert_ptr_eq(model_now("edge").idevid_bundle, before.idevid_bundle);
+    drop_anchor("edge", ANCHOR_EK, first);
+    ck_assert_int_eq(reload(), STATUS_OK);
+    ck_assert_uint_eq(trust_bundle_count(model_now("edge").ek_bundle), 1);
+}
+END_TEST
+
 /* What cannot be put in force leaves what is. */
 static void stays(enum status wanted, const char *words) {
     enum status status = reload();
@@ -255,6 +325,16 @@ END_TEST
 START_TEST(a_model_without_a_selection_leaves_the_old_policy) {
     put_model("odd", "sha256:99");
     stays(STATUS_MALFORMED, "model odd");
+}
+END_TEST
+
+START_TEST(anchors_that_do_not_compile_leave_the_old_policy) {
+    struct anchor_row row = {.model = "new", .purpose = ANCHOR_EK, .added_by = "alice"};
+    row.der = bytes_of_text("no certificate");
+    ck_assert_int_eq(store_fixture_write(&f, store_anchor_insert(f.writer, &row)), STATUS_OK);
+    enum status status = reload();
+    ck_assert(status == STATUS_MALFORMED || status == STATUS_TRUNCATED);
+    stays(status, "anchors of model new");
 }
 END_TEST
 
@@ -341,12 +421,15 @@ int main(void) {
     tcase_add_test(tests, an_operator_is_found_by_any_of_the_certificates);
     tcase_add_test(tests, an_unchanged_baseline_is_not_compiled_again);
     tcase_add_test(tests, a_baseline_whose_document_changed_is_compiled_anew);
+    tcase_add_test(tests, models_have_the_anchors_that_are_theirs);
+    tcase_add_test(tests, unchanged_anchors_are_not_compiled_again_and_changed_ones_are);
     TCase *one = tcase_create("a policy in force");
     tcase_set_timeout(one, 60);
     tcase_add_checked_fixture(one, open_with_one, close_policy);
     tcase_add_test(one, a_baseline_that_does_not_compile_leaves_the_old_policy);
     tcase_add_test(one, a_baseline_for_another_model_leaves_the_old_policy);
     tcase_add_test(one, a_model_without_a_selection_leaves_the_old_policy);
+    tcase_add_test(one, anchors_that_do_not_compile_leave_the_old_policy);
     tcase_add_test(one, an_unreadable_store_leaves_the_old_policy);
     tcase_add_test(one, readers_keep_the_snapshot_they_hold);
     Suite *suite = suite_create("fleet: policy");

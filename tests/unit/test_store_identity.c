@@ -68,6 +68,7 @@ END_TEST
 
 static struct anchor_row sample_anchor(const char *model, enum anchor_purpose purpose, int n) {
     struct anchor_row row = {.purpose = purpose,
+                             .is_anchor = n % 2 == 1,
                              .der = bytes_of_text("der"),
                              .subject = "CN=Vendor",
                              .not_after = 900,
@@ -93,6 +94,7 @@ START_TEST(an_anchor_is_read_as_it_was_written) {
     ck_assert_str_eq(rows[0].model, "edge");
     ck_assert_int_eq(rows[0].purpose, ANCHOR_EK);
     ck_assert_mem_eq(rows[0].sha256, want.sha256, 32);
+    ck_assert(rows[0].is_anchor);
     ck_assert_str_eq(rows[0].subject, "CN=Vendor");
     ck_assert_int_eq(rows[0].not_after, 900);
     ck_assert_int_eq(rows[0].added, 100);
@@ -115,6 +117,7 @@ START_TEST(anchors_are_listed_by_model_and_purpose_in_pages) {
                      STATUS_OK);
     ck_assert_uint_eq(num, 2);
     ck_assert_uint_eq(rows[0].sha256[0], 7);
+    ck_assert(rows[0].is_anchor && !rows[1].is_anchor);
     ck_assert_uint_eq(rows[1].sha256[0], 8);
     ck_assert_int_eq(store_anchor_all(f.reader, &f.arena, &rows, &num), STATUS_OK);
     ck_assert_uint_eq(num, 7);
