@@ -7,6 +7,9 @@
 # Functions return non-zero when a step failed. Nothing outside $work is written.
 : "${work:?the folder to work in}" "${demo:?the folder of device.sh}"
 
+# shellcheck source=deploy/device/certify.sh
+. "$demo/../device/certify.sh"
+
 started=''
 
 # wait_for SECONDS COMMAND...: until the command succeeds.
@@ -189,6 +192,57 @@ device_tls_key() {
         openssl req -new -key "$work/$1/tls.key" -subj "/CN=$1" -outform DER -out "$work/$1/csr.der"
 }
 
+# device_tpm_key DEVICE [ATTRIBUTES]: a key at 0x81008010, made in the TPM and, unless the attributes say otherwise,
+# bound to it. Leaves tpm_key.pub; tpm_key.csr, a request for it; and tpm_key.pem, which OpenSSL takes for the key
+# where OPENSSL_CONF is $work/tpm.cnf and TPM2OPENSSL_TCTI names the device's TPM.
+device_tpm_key() {
+    dir=$work/$1
+    tpm "$1" evictcontrol -Q -C o -c 0x81008010 >/dev/null 2>&1 || :
+    # The parent that the format of tpm_key.pem names for the owner's hierarchy.
+    tpm "$1" createprimary -Q -C o -G ecc256:aes128cfb -g sha256 -c "$dir/storage.ctx" \
+        -a 'restricted|decrypt|fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda' &&
+        tpm "$1" create -Q -C "$dir/storage.ctx" -G ecc256 -u "$dir/tpm_key.pub" -r "$dir/tpm_key.wrapped" \
+            -a "${2:-fixedtpm|fixedparent|sensitivedataorigin|userwithauth|sign}" >/dev/null &&
+        tpm "$1" load -Q -C "$dir/storage.ctx" -u "$dir/tpm_key.pub" -r "$dir/tpm_key.wrapped" -c "$dir/tpm_key.ctx" >/dev/null &&
+        tpm "$1" evictcontrol -Q -C o -c "$dir/tpm_key.ctx" 0x81008010 >/dev/null || return 1
+    cat >"$dir/tpm_key.asn1" <<END
+asn1 = SEQUENCE:key
+[key]
+type = OID:2.23.133.10.1.3
+empty_authorisation = EXPLICIT:0,BOOLEAN:TRUE
+parent = INTEGER:0x40000001
+public = FORMAT:HEX,OCTETSTRING:$(xxd -p -c 4096 "$dir/tpm_key.pub")
+private = FORMAT:HEX,OCTETSTRING:$(xxd -p -c 4096 "$dir/tpm_key.wrapped")
+END
+    openssl asn1parse -genconf "$dir/tpm_key.asn1" -noout -out "$dir/tpm_key.der" &&
+        {
+            echo '-----BEGIN TSS2 PRIVATE KEY-----'
+            openssl base64 -in "$dir/tpm_key.der"
+            echo '-----END TSS2 PRIVATE KEY-----'
+        } >"$dir/tpm_key.pem" || return 1
+    tpm_openssl_conf
+    OPENSSL_CONF=$work/tpm.cnf TPM2OPENSSL_TCTI=swtpm:path=$dir/s openssl req -new -key "$dir/tpm_key.pem" \
+        -subj "/CN=$1" -outform DER -out "$dir/tpm_key.csr" 2>>"$dir/tools.log"
+}
+
+tpm_openssl_conf() {
+    cat >"$work/tpm.cnf" <<'END'
+openssl_conf = configuration
+[configuration]
+providers = providers
+alg_section = algorithms
+[algorithms]
+default_properties = ?tpm2.signature=yes
+[providers]
+default = default_provider
+tpm2 = tpm2_provider
+[default_provider]
+activate = 1
+[tpm2_provider]
+activate = 1
+END
+}
+
 # --- messages ----------------------------------------------------------------------------------------
 
 b64() { base64 -w 0 "$1"; }
@@ -243,6 +297,16 @@ device_evidence() {
     jq -n --arg nonce "$(jq -r .nonce "$dir/challenge.json")" --arg quote "$(b64 "$dir/quote.msg")" \
         --arg signature "$(b64 "$dir/quote.sig")" --arg log "$(b64 "$dir/log")" --arg csr "$(b64 "$dir/csr.der")" \
         '{nonce: $nonce, tpm2: {quote: $quote, signature: $signature}, tcg_event_log: $log, csr: $csr}'
+}
+
+# device_certification DEVICE NONCE-HEX: of the key at 0x81008010 by the AK, as key_certification has it.
+device_certification() {
+    dir=$work/$1
+    TPM2TOOLS_TCTI=swtpm:path=$dir/s
+    export TPM2TOOLS_TCTI
+    tpm_certify 0x81008001 0x81008010 "$2" "$dir/certify.attest" "$dir/certify.signature" || return 1
+    jq -n --arg info "$(b64 "$dir/certify.attest")" --arg signature "$(b64 "$dir/certify.signature")" \
+        --arg public "$(b64 "$dir/tpm_key.pub")" '{certify_info: $info, signature: $signature, public: $public}'
 }
 
 # device_pcrs DEVICE INDICES: the TPM's own values, as the "pcrs" of a baseline: {"0":["hex"],...}.
