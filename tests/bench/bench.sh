@@ -5,7 +5,7 @@
 #
 #   BENCH_SECONDS=5         how long each load runs
 #   BENCH_DEVICES=1000000   the large fleet; 0 leaves it out
-#   BENCH_ONLY='core attest decision handshake revoke fleet'   a part of it
+#   BENCH_ONLY='core enrol attest decision handshake revoke fleet'   a part of it
 set -eu
 
 cd "$(dirname "$0")/../.."
@@ -14,7 +14,7 @@ BUILD=${BUILD:-build}
 case $BUILD in /*) ;; *) BUILD=$root/$BUILD ;; esac
 BENCH_SECONDS=${BENCH_SECONDS:-5}
 BENCH_DEVICES=${BENCH_DEVICES:-1000000}
-only=${BENCH_ONLY:-core attest decision handshake revoke fleet}
+only=${BENCH_ONLY:-core enrol attest decision handshake revoke fleet}
 export BENCH_SECONDS LC_ALL=C TZ=UTC0
 gatehouse=$BUILD/gatehouse
 loadgen=$BUILD/bench/loadgen
@@ -85,10 +85,11 @@ pids_of() { { echo "$1"; pgrep -P "$1" || :; } | paste -s -d , -; }
 # --- the two servers ---------------------------------------------------------------------------------
 
 # made NAME: a gateway in $work/gateway-NAME with the proxy's and operator's certificates.
-made() {
+made() { # NAME [OPTION...]
     gateway=$work/gateway-$1
     log=$work/$1.log
-    "$gatehouse" init "$gateway" --listen 127.0.0.1:0 >/dev/null
+    shift
+    "$gatehouse" init "$gateway" --listen 127.0.0.1:0 "$@" >/dev/null
     cp "$gateway/admin.pem" "$gateway/admin.key" "$gateway/proxy.pem" "$gateway/proxy.key" "$work/"
     cp "$gateway/ca/server.pem" "$work/server-ca.pem"
 }
@@ -197,6 +198,55 @@ say "$(date -u +%Y-%m-%dT%H:%M:%SZ), $(nproc) cores: $(sed -n 's/^model name[^:]
 if wanted core; then
     say 'the verification core, in process'
     measured "$BUILD/bench/core"
+fi
+
+# eks_made NUM: RSA-2048 EKs in $work/eks with certificates by an intermediate authority of a vendor, whose root and
+# intermediate are in $work/vendor.pem.
+eks_made() {
+    mkdir -p "$work/eks"
+    for ca in root issuing; do
+        openssl genrsa -out "$work/$ca.key" 2048 2>/dev/null
+    done
+    printf 'basicConstraints = critical, CA:TRUE\nkeyUsage = critical, keyCertSign, cRLSign\nsubjectKeyIdentifier = hash\n' \
+        >"$work/ca.ext"
+    printf 'basicConstraints = critical, CA:FALSE\nkeyUsage = critical, keyEncipherment\nextendedKeyUsage = 2.23.133.8.1\n%s\n' \
+        'subjectAltName = critical, dirName:tpm' >"$work/ek.ext"
+    printf '[tpm]\n1.2.23.133.2.1 = UTF8:id:00001014\n2.2.23.133.2.2 = UTF8:bench\n3.2.23.133.2.3 = UTF8:id:20191023\n' >>"$work/ek.ext"
+    openssl req -new -key "$work/root.key" -subj '/CN=TPM root' -out "$work/root.csr"
+    openssl x509 -req -in "$work/root.csr" -key "$work/root.key" -days 30 -extfile "$work/ca.ext" -out "$work/root.pem" 2>/dev/null
+    openssl req -new -key "$work/issuing.key" -subj '/CN=TPM issuing' -out "$work/issuing.csr"
+    openssl x509 -req -in "$work/issuing.csr" -CA "$work/root.pem" -CAkey "$work/root.key" -set_serial 2 -days 30 \
+        -extfile "$work/ca.ext" -out "$work/issuing.pem" 2>/dev/null
+    for number in $(seq "$1"); do
+        openssl genrsa -traditional 2048 2>/dev/null >"$work/ek.key"
+        openssl rsa -in "$work/ek.key" -traditional -outform DER -out "$work/eks/$number.key" 2>/dev/null
+        openssl req -new -key "$work/ek.key" -subj / -out "$work/ek.csr"
+        openssl x509 -req -in "$work/ek.csr" -CA "$work/issuing.pem" -CAkey "$work/issuing.key" -set_serial "$((number + 2))" \
+            -days 30 -extfile "$work/ek.ext" -outform DER -out "$work/eks/$number.crt" 2>/dev/null
+    done
+    cat "$work/root.pem" "$work/issuing.pem" >"$work/vendor.pem"
+}
+
+enrolling() {
+    "$loadgen" enrol name=enrol eks="$work/eks" at="127.0.0.1:$(port_of enrol)" anchors="$work/server-ca.pem" \
+        pids="$(pids_of "$gateway_pid")" threads=16
+}
+if wanted enrol; then
+    say 'enrolment: two connections, RSA-2048 EK below an intermediate and a root, activation, durable identity'
+    eks_made 64
+    made enrol --ek-trust "$work/vendor.pem"
+    export GATEHOUSE_ENROLMENT_PENDING_PER_IP=1000 GATEHOUSE_ENROLMENT_PER_IP_PER_MINUTE=1000000 \
+        GATEHOUSE_ENROL_CONNECTIONS_PER_IP=0
+    started_with 0
+    jq -n '{name: "bench"}' >"$work/body"
+    call admin admin POST /v1/models "$work/body"
+    [ "$status" = 201 ] || { say 'no model'; exit 1; }
+    measured enrolling
+    if jq -es 'any(.bench == "enrol" and .met == false)' "$results" >/dev/null; then
+        BENCH_SECONDS=2 where_time_goes "$(pids_of "$gateway_pid")" enrolling
+    fi
+    gateway_stop
+    unset GATEHOUSE_ENROLMENT_PENDING_PER_IP GATEHOUSE_ENROLMENT_PER_IP_PER_MINUTE GATEHOUSE_ENROL_CONNECTIONS_PER_IP
 fi
 
 if wanted attest || wanted decision || wanted handshake || wanted revoke; then

@@ -77,14 +77,18 @@ static int dial(const char *where) {
     return fd;
 }
 
+static bool show(struct client *client, struct bytes certificate, struct bytes key) {
+    return certificate.len == 0 ||
+           (wolfSSL_use_certificate_chain_buffer(client->tls, certificate.data,
+                                                 (long)certificate.len) == WOLFSSL_SUCCESS &&
+            wolfSSL_use_PrivateKey_buffer(client->tls, key.data, (long)key.len,
+                                          WOLFSSL_FILETYPE_PEM) == WOLFSSL_SUCCESS);
+}
+
 static bool start_tls(struct client *client, struct client_context *context,
                       struct bytes certificate, struct bytes key) {
     client->tls = wolfSSL_new(context->tls);
-    return client->tls != NULL &&
-           wolfSSL_use_certificate_chain_buffer(client->tls, certificate.data,
-                                                (long)certificate.len) == WOLFSSL_SUCCESS &&
-           wolfSSL_use_PrivateKey_buffer(client->tls, key.data, (long)key.len,
-                                         WOLFSSL_FILETYPE_PEM) == WOLFSSL_SUCCESS &&
+    return client->tls != NULL && show(client, certificate, key) &&
            wolfSSL_UseKeyShare(client->tls, WOLFSSL_ECC_X25519) == WOLFSSL_SUCCESS &&
            wolfSSL_set_fd(client->tls, client->fd) == WOLFSSL_SUCCESS &&
            wolfSSL_connect(client->tls) == WOLFSSL_SUCCESS;

@@ -11,8 +11,8 @@ struct client;         /* one connection */
 struct client_context *client_context_new(const char *anchors_file);
 void client_context_free(struct client_context *context);
 
-/* Connects to "address:port" and completes the handshake; certificate and key are PEM. NULL on
- * failure. */
+/* Connects to "address:port" and completes the handshake; certificate and key are PEM, both empty:
+ * none is shown. NULL on failure. */
 struct client *client_open(struct client_context *context, const char *where,
                            struct bytes certificate, struct bytes key);
 void client_close(struct client *client); /* NULL is allowed */

@@ -2,6 +2,8 @@
  *
  *   loadgen provision store= key= certificate= domain= devices= fleet=
  *   loadgen attest    fleet= at= anchors= pids=        connect, challenge, evidence, credential, close
+ *   loadgen enrol     eks= at= anchors= pids=          both calls of an enrolment, a connection for each
+ *                     eks= is a folder of 1.key, 1.crt, 2.key, ...: RSA-2048 EKs and their certificates, DER
  *   loadgen get       at= anchors= cert= key= pids= path= [ids=] [each=connection]
  *                     ids= names a file whose lines start with what is to be put after the path
  *   loadgen revoke    fleet= proxy= admin= anchors= cert= key= admin_cert= admin_key=
@@ -252,6 +254,138 @@ static void attest(void) {
     fleet_free(&fleet);
 }
 
+/* --- enrol ------------------------------------------------------------------------------------- */
+
+enum { EKS_MAX = 256, DER_MAX = 4096 };
+
+struct applicant {
+    struct soft_tpm tpm;
+    char ek[2048], certificate[2 * DER_MAX], csr[1024]; /* base64 */
+};
+static struct applicant *applicants;
+static size_t num_applicants;
+
+static struct bytes read_der(const char *folder, size_t number, const char *end) {
+    char path[256];
+    uint8_t *data;
+    size_t len;
+    (void)snprintf(path, sizeof path, "%s/%zu.%s", folder, number, end);
+    return file_read(&data, &len, path, DER_MAX, NULL) == STATUS_OK ? bytes_of(data, len)
+                                                                    : bytes_of(NULL, 0);
+}
+
+static bool load_applicant(struct applicant *a, const char *folder, size_t number) {
+    uint8_t ek_bytes[1024], csr_bytes[512];
+    struct writer ek = writer_of(ek_bytes, sizeof ek_bytes),
+                  csr = writer_of(csr_bytes, sizeof csr_bytes);
+    struct bytes key = read_der(folder, number, "key"),
+                 certificate = read_der(folder, number, "crt");
+    if (key.len == 0 || certificate.len == 0) {
+        return false;
+    }
+    soft_tpm_init(&a->tpm, KEY_EC_P256);
+    soft_tpm_take_rsa_ek(&a->tpm, key);
+    soft_tpm_ek(&a->tpm, &ek);
+    soft_csr(&csr, a->tpm.ak); /* any key does */
+    base64_encode(a->ek, writer_bytes(&ek));
+    base64_encode(a->certificate, certificate);
+    base64_encode(a->csr, writer_bytes(&csr));
+    return true;
+}
+
+/* An EK is enrolled again and again: with another AK each time, which voids the one before. */
+static void renew_ak(struct soft_tpm *tpm) {
+    private_key_free(tpm->ak);
+    if (private_key_generate(&tpm->ak, KEY_EC_P256) != STATUS_OK) {
+        give_up("no AK");
+    }
+    private_key_public(tpm->ak, &tpm->ak_public);
+}
+
+static int enrolment_body(char *out, size_t size, const struct applicant *a) {
+    uint8_t ak_bytes[512];
+    char ak_text[1024];
+    struct writer ak = writer_of(ak_bytes, sizeof ak_bytes);
+    soft_tpm_ak(&a->tpm, &ak);
+    base64_encode(ak_text, writer_bytes(&ak));
+    return snprintf(out, size,
+                    "{\"model\":\"bench\",\"ek_public\":\"%s\",\"ek_certificate\":\"%s\","
+                    "\"ak_public\":\"%s\",\"csr\":\"%s\"}",
+                    a->ek, a->certificate, ak_text, a->csr);
+}
+
+/* The body of the activation, out of what was answered; 0: it cannot be opened. */
+static int activation_body(char *out, size_t size, const struct applicant *a,
+                           const struct client *client) {
+    char blob_text[1024], secret_text[1024], text[128];
+    uint8_t plain[SOFT_SECRET_MAX];
+    struct arena arena;
+    struct bytes blob, secret;
+    size_t len;
+    arena_init(&arena, 4096);
+    bool opened =
+        client_field(client, blob_text, sizeof blob_text, "credential_blob") &&
+        client_field(client, secret_text, sizeof secret_text, "encrypted_secret") &&
+        base64_decode_arena(&arena, &blob, blob_text, strlen(blob_text), NULL) == STATUS_OK &&
+        base64_decode_arena(&arena, &secret, secret_text, strlen(secret_text), NULL) == STATUS_OK &&
+        soft_tpm_activate(&a->tpm, plain, &len, blob, secret);
+    arena_free(&arena);
+    if (!opened) {
+        return 0;
+    }
+    base64_encode(text, bytes_of(plain, len));
+    return snprintf(out, size, "{\"secret\":\"%s\"}", text);
+}
+
+/* As a device does it: the TPM takes its time between the two calls, so each has its connection. */
+static unsigned enrol_call(struct run *run, struct client **client, const char *path,
+                           const char *body, int len) {
+    client_close(*client);
+    *client = client_open(run->context, run->at, bytes_of(NULL, 0), bytes_of(NULL, 0));
+    return *client == NULL ? 0 : client_request(*client, "POST", path, body, (size_t)len);
+}
+
+static bool enrol_once(struct run *run, struct client **client, unsigned thread) {
+    static _Thread_local char body[1 << 14];
+    char id[64], path[PATH_LEN];
+    size_t share = num_applicants / run->num_threads;
+    struct applicant *a = &applicants[thread * share + atomic_fetch_add(&run->next, 1) % share];
+    renew_ak(&a->tpm);
+    int len = enrolment_body(body, sizeof body, a);
+    unsigned status = enrol_call(run, client, "/v1/enrollments", body, len);
+    if (status == 201 && client_field(*client, id, sizeof id, "enrollment_id") &&
+        (len = activation_body(body, sizeof body, a, *client)) > 0) {
+        (void)snprintf(path, sizeof path, "/v1/enrollments/%s/activate", id);
+        status = enrol_call(run, client, path, body, len);
+    }
+    if (status != 200) {
+        (void)fprintf(stderr, "enrolment: %u %s\n", status,
+                      *client == NULL ? "" : client_answer(*client));
+    }
+    return status == 200;
+}
+
+static void enrol(void) {
+    const char *folder = option("eks", NULL);
+    applicants = calloc(EKS_MAX, sizeof *applicants);
+    while (applicants != NULL && num_applicants < EKS_MAX &&
+           load_applicant(&applicants[num_applicants], folder, num_applicants + 1)) {
+        num_applicants++;
+    }
+    if (num_applicants < strtoul(option("threads", "16"), NULL, 10)) {
+        give_up("loadgen: fewer EKs in %s than threads", folder);
+    }
+    struct run run = {.once = enrol_once,
+                      .context = client_context_new(option("anchors", NULL)),
+                      .at = option("at", NULL)};
+    measure(&run, -1, 2.5, "ms CPU", 1e3);
+    client_context_free(run.context);
+    for (size_t i = 0; i < num_applicants; i++) {
+        soft_tpm_cleanup(&applicants[i].tpm);
+    }
+    free(applicants);
+}
+
 /* --- get ---------------------------------------------------------------------------------------- */
 
 static bool get_once(struct run *run, struct client **client, unsigned thread) {
@@ -454,12 +588,14 @@ int main(int argc, char **argv) {
                         option("fleet", NULL));
     } else if (strcmp(mode, "attest") == 0) {
         attest();
+    } else if (strcmp(mode, "enrol") == 0) {
+        enrol();
     } else if (strcmp(mode, "get") == 0) {
         get();
     } else if (strcmp(mode, "revoke") == 0) {
         revoke_many();
     } else {
-        give_up("loadgen: provision, attest, get or revoke; see the source");
+        give_up("loadgen: provision, attest, enrol, get or revoke; see the source");
     }
     return EXIT_SUCCESS;
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <wolfssl/wolfcrypt/aes.h>
 #include <wolfssl/wolfcrypt/ecc.h>
+#include <wolfssl/wolfcrypt/rsa.h>
 
 enum {
     ALG_RSA = 0x0001,
@@ -27,6 +28,8 @@ enum { PUBLIC_MAX = 1024, SIGNATURE_MAX = 600, AK_NAME = 34 };
 
 struct soft_ek {
     ecc_key key;
+    RsaKey rsa; /* in its place, when it was given one */
+    bool is_rsa;
     WC_RNG rng;
 };
 
@@ -64,10 +67,30 @@ void soft_tpm_init(struct soft_tpm *tpm, enum key_kind ak) {
             "no public EK");
 }
 
+void soft_tpm_take_rsa_ek(struct soft_tpm *tpm, struct bytes der) {
+    struct public_key *out = &tpm->ek_public;
+    RsaKey *rsa = &tpm->ek->rsa;
+    word32 at = 0, e_len = 4, n_len = KEY_RSA_MAX;
+    uint8_t e[4];
+    *out = (struct public_key){.kind = KEY_RSA};
+    require(wc_InitRsaKey(rsa, NULL) == 0 &&
+                wc_RsaPrivateKeyDecode(der.data, &at, rsa, (word32)der.len) == 0 &&
+                wc_RsaSetRNG(rsa, &tpm->ek->rng) == 0 &&
+                wc_RsaFlattenPublicKey(rsa, e, &e_len, out->n, &n_len) == 0 && n_len == 256,
+            "no RSA EK");
+    tpm->ek->is_rsa = true;
+    out->bits = 2048;
+    out->n_len = n_len;
+    out->e = 65537;
+}
+
 void soft_tpm_cleanup(struct soft_tpm *tpm) {
     private_key_free(tpm->ak);
     if (tpm->ek != NULL) {
         (void)wc_ecc_free(&tpm->ek->key);
+        if (tpm->ek->is_rsa) {
+            (void)wc_FreeRsaKey(&tpm->ek->rsa);
+        }
         (void)wc_FreeRng(&tpm->ek->rng);
         free(tpm->ek);
     }
@@ -134,7 +157,7 @@ void soft_tpm_ak_name(const struct soft_tpm *tpm, uint8_t out[static AK_NAME]) {
     digest_compute(HASH_SHA256, writer_bytes(&w), out + 2);
 }
 
-/* TCG EK Credential Profile, template L-2. */
+/* TCG EK Credential Profile, templates L-1 and L-2. */
 void soft_tpm_ek(const struct soft_tpm *tpm, struct writer *out) {
     static const uint8_t policy[32] = {0x83, 0x71, 0x97, 0x67, 0x44, 0x84, 0xB3, 0xF8,
                                        0x1A, 0x90, 0xCC, 0x8D, 0x46, 0xA5, 0xD7, 0x24,
@@ -142,7 +165,7 @@ void soft_tpm_ek(const struct soft_tpm *tpm, struct writer *out) {
                                        0xF2, 0xA1, 0xDA, 0x1B, 0x33, 0x14, 0x69, 0xAA};
     uint8_t area[PUBLIC_MAX];
     struct writer w = writer_of(area, sizeof area);
-    write_u16be(&w, ALG_ECC);
+    write_u16be(&w, tpm->ek->is_rsa ? ALG_RSA : ALG_ECC);
     write_u16be(&w, HASH_SHA256);
     write_u32be(&w, tpm->ek_attributes);
     write_2b(&w, bytes_of(policy, sizeof policy));
@@ -150,17 +173,44 @@ void soft_tpm_ek(const struct soft_tpm *tpm, struct writer *out) {
     write_u16be(&w, 128);
     write_u16be(&w, ALG_CFB);
     write_u16be(&w, ALG_NULL);
-    write_u16be(&w, CURVE_P256);
-    write_u16be(&w, ALG_NULL);
-    write_point(&w, &tpm->ek_public);
+    if (tpm->ek->is_rsa) {
+        write_u16be(&w, tpm->ek_public.bits);
+        write_u32be(&w, 0);
+        write_2b(&w, bytes_of(tpm->ek_public.n, tpm->ek_public.n_len));
+    } else {
+        write_u16be(&w, CURVE_P256);
+        write_u16be(&w, ALG_NULL);
+        write_point(&w, &tpm->ek_public);
+    }
     write_2b(out, writer_bytes(&w));
 }
 
 /* --- activation --------------------------------------------------------------------------------
  */
 
+/* OAEP with the label of the specification, its end included (Part 1, B.4). */
+static bool rsa_seed(const struct soft_tpm *tpm, uint8_t seed[static 32], struct bytes encrypted) {
+    static byte label[] = "IDENTITY";
+    struct bytes in;
+    byte plain[KEY_RSA_MAX];
+    if (bytes_u16be_prefixed(&encrypted, &in) != STATUS_OK || encrypted.len != 0) {
+        return false;
+    }
+    int len = wc_RsaPrivateDecrypt_ex(in.data, (word32)in.len, plain, sizeof plain, &tpm->ek->rsa,
+                                      WC_RSA_OAEP_PAD, WC_HASH_TYPE_SHA256, WC_MGF1SHA256, label,
+                                      sizeof label);
+    if (len != 32) {
+        return false;
+    }
+    memcpy(seed, plain, 32);
+    return true;
+}
+
 static bool shared_seed(const struct soft_tpm *tpm, uint8_t seed[static 32],
                         struct bytes encrypted) {
+    if (tpm->ek->is_rsa) {
+        return rsa_seed(tpm, seed, encrypted);
+    }
     struct bytes point, x, y;
     uint8_t z[32];
     word32 z_len = sizeof z;

@@ -23,6 +23,8 @@ struct soft_tpm {
 
 /* AK: KEY_EC_P256, KEY_EC_P384 or KEY_RSA (RSASSA). Every PCR is in its reset state. */
 void soft_tpm_init(struct soft_tpm *tpm, enum key_kind ak);
+/* Its EK becomes this RSA-2048 key (DER, RSAPrivateKey), of which others have the certificate. */
+void soft_tpm_take_rsa_ek(struct soft_tpm *tpm, struct bytes der);
 void soft_tpm_cleanup(struct soft_tpm *tpm);
 
 /* TPM2B_PUBLIC of each key, and the AK's name (nameAlg || digest, 34 bytes). */
