@@ -80,7 +80,8 @@ static enum http_next finish(struct request *r) {
         return c->kind->answer(c);
     }
     if (c->problem != NUM_PROBLEMS && c->commit.status != STATUS_STORAGE) {
-        return answer_refusal(r, c->problem, &c->commit.detail);
+        return c->kind->refuse != NULL ? c->kind->refuse(c)
+                                       : answer_refusal(r, c->problem, &c->commit.detail);
     }
     /* The signer refused what we made ourselves: not the client's fault. */
     bool ours = c->commit.status == STATUS_INVALID && c->commit.job != NULL;

@@ -17,6 +17,8 @@ struct change_kind {
     enum status (*apply)(struct change *c, struct store_writer *writer, struct detail *detail);
     /* The commit is durable. */
     enum http_next (*answer)(struct change *c);
+    /* It was undone, and c->problem is set. NULL: the answer is that problem and no more. */
+    enum http_next (*refuse)(struct change *c);
 };
 #define CHANGE_COMMIT(...) {.apply = change_apply, .done = change_done, __VA_ARGS__}
 

@@ -75,13 +75,13 @@ static enum http_next refuse_method(struct http_exchange *x, unsigned methods) {
     return problem(x, PROBLEM_METHOD_NOT_ALLOWED);
 }
 
-/* "application/json", in any case, alone or with charset=utf-8. */
-static bool is_json(const char *type) {
-    static const char json[] = "application/json";
-    if (type == NULL || strncasecmp(type, json, sizeof json - 1) != 0) {
+/* The name, in any case, alone or with charset=utf-8. */
+static bool is_media(const char *type, const char *name) {
+    size_t len = strlen(name);
+    if (type == NULL || strncasecmp(type, name, len) != 0) {
         return false;
     }
-    type += sizeof json - 1;
+    type += len;
     type += strspn(type, " \t");
     if (*type == '\0') {
         return true;
@@ -130,10 +130,20 @@ static bool body_is_optional(const struct route *route) {
 static bool takes_type(struct request *r) {
     size_t count = 0;
     const char *type = r->x->request_header(r->x, "Content-Type", &count);
-    if (type == NULL && body_is_optional(r->route)) {
+    if (type == NULL && r->route->body_rule == BODY_SHAPE && body_is_optional(r->route)) {
         return true;
     }
-    return count == 1 && is_json(type);
+    static const char *const names[NUM_MEDIA] = {[MEDIA_JSON] = "application/json",
+                                                 [MEDIA_NDJSON] = "application/x-ndjson",
+                                                 [MEDIA_CSV] = "text/csv"};
+    enum media num = r->route->body_rule == BODY_ROWS ? NUM_MEDIA : MEDIA_NDJSON;
+    for (enum media media = MEDIA_JSON; media < num && count == 1; media++) {
+        if (is_media(type, names[media])) {
+            r->media = media;
+            return true;
+        }
+    }
+    return false;
 }
 
 /* What can be known before the body is read. */
@@ -202,7 +212,8 @@ static enum http_next handle(void *context, struct http_exchange *x) {
     if (r->route->body_rule == BODY_NONE && x->body.len > 0) {
         return problem(x, PROBLEM_UNEXPECTED_BODY);
     }
-    if (r->route->body_rule == BODY_SHAPE && !read_body(r)) {
+    bool shaped = r->route->body_rule == BODY_SHAPE || r->route->body_rule == BODY_ROWS;
+    if (shaped && x->sink == NULL && !read_body(r)) {
         return HTTP_ANSWER;
     }
     return r->route->handle(r);
@@ -228,8 +239,7 @@ static void refuse(void *context, struct http_exchange *x, enum http_refusal why
 }
 
 /* One line a request: no query, no body, no path that the table does not have. */
-static void ended(void *context, const struct http_exchange *x) {
-    const struct api_plane *plane = context;
+static void log_end(const struct api_plane *plane, const struct http_exchange *x) {
     struct api *api = plane->api;
     const struct request *r = x->state;
     const struct route *route = r == NULL ? NULL : r->route;
@@ -250,8 +260,22 @@ static void ended(void *context, const struct http_exchange *x) {
               log_str("address", x->peer == NULL ? NULL : x->peer->address));
 }
 
+static void ended(void *context, const struct http_exchange *x) {
+    struct request *r = x->state;
+    log_end(context, x);
+    if (r != NULL && r->release != NULL) {
+        r->release(r);
+    }
+}
+
 void dispatch_service(struct http_service *out, struct api_plane *plane) {
+    bool rows = false;
+    for (size_t i = 0; i < routes_all()->num; i++) {
+        const struct route *route = &routes_all()->route[i];
+        rows = rows || (route->plane == plane->plane && route->body_rule == BODY_ROWS);
+    }
     *out = (struct http_service){.context = plane,
+                                 .sink_max = rows ? BODY_ROWS_MAX : 0,
                                  .worker_new = worker_new,
                                  .worker_free = worker_free,
                                  .admit = admit,

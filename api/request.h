@@ -34,6 +34,7 @@ struct api {
     char *authority_pem[2];         /* identity, access */
     int64_t authority_not_after[2]; /* nothing that they sign lasts longer */
     _Atomic bool ready;
+    _Atomic unsigned uploads; /* under way */
 };
 
 struct api_worker { /* one plane's on one worker thread */
@@ -41,6 +42,8 @@ struct api_worker { /* one plane's on one worker thread */
     struct store_reader *reader; /* NULL on planes that read nothing */
     bool registered;             /* with the fleet table, for the thread */
 };
+
+enum media { MEDIA_JSON, MEDIA_NDJSON, MEDIA_CSV, NUM_MEDIA };
 
 struct request {
     struct http_exchange *x;
@@ -50,6 +53,7 @@ struct request {
     const struct route *route;
     const char *param[ROUTE_MAX_PARAMS]; /* terminated */
     const void *body, *query;            /* what the route's shapes say */
+    enum media media;                    /* of the body */
     /* Who asks. */
     char actor[STORE_NAME + 16];     /* "operator:alice", "device:<id>", "proxy:<name>", "" */
     char operator_name[STORE_NAME];  /* admin plane */
@@ -58,6 +62,9 @@ struct request {
     /* After HTTP_WAIT. */
     enum http_next (*finish)(struct request *r);
     void *pending;
+    /* What lives beside the arena: `release` is called once, when the exchange ends. NULL: nothing. */
+    void (*release)(struct request *r);
+    void *held;
 };
 
 /* 200 (or `status`) with what was written; a problem when memory ran out. */

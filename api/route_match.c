@@ -151,8 +151,12 @@ static const char *route_fault(const struct route *route) {
     if (route->plane == PLANE_ADMIN && (route->roles & ROLE_ADMIN) == 0) {
         return "administrators may not call it";
     }
-    if ((route->body != NULL) != (route->body_rule == BODY_SHAPE)) {
+    if ((route->body != NULL) !=
+        (route->body_rule == BODY_SHAPE || route->body_rule == BODY_ROWS)) {
         return "its body has no shape, or a shape and no body";
+    }
+    if (route->body_rule == BODY_ROWS && route->admit == NULL) {
+        return "nobody takes its rows";
     }
     return NULL;
 }

@@ -26,9 +26,12 @@ enum { ROLES_READ = ROLE_VIEWER | ROLE_OPERATOR | ROLE_AUTHOR | ROLE_APPROVER | 
 unsigned role_from_name(const char *name);
 const char *role_name(unsigned role); /* of a single one; "" otherwise */
 
+enum { BODY_ROWS_MAX = 64 << 20 }; /* bytes of rows in one body */
+
 enum body_rule {
     BODY_NONE,  /* a body is refused */
     BODY_SHAPE, /* application/json, read against `body` before the handler runs */
+    BODY_ROWS,  /* the same; or rows, as NDJSON or CSV, for which `admit` installs a sink */
     BODY_JSON   /* application/json, which the handler reads */
 };
 
@@ -39,7 +42,7 @@ struct route {
     unsigned roles;
     enum http_next (*handle)(struct request *r);
     enum body_rule body_rule;
-    const struct shape *body;  /* with BODY_SHAPE */
+    const struct shape *body;  /* with BODY_SHAPE and BODY_ROWS */
     const struct shape *query; /* NULL: takes no parameters */
     bool frequent;             /* logged at level debug when all went well */
     bool (*admit)(

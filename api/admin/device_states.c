@@ -21,7 +21,7 @@ static const struct step release = {"device.release", 1u << DEVICE_QUARANTINED, 
                                     NULL};
 static const struct step retire = {"device.retire",
                                    1u << DEVICE_ENROLLED | 1u << DEVICE_PENDING_APPROVAL |
-                                       1u << DEVICE_QUARANTINED,
+                                       1u << DEVICE_QUARANTINED | 1u << DEVICE_REGISTERED,
                                    DEVICE_RETIRED, "retired"};
 
 struct step_change {

@@ -33,7 +33,7 @@ static void write_members(struct json_out *o, const struct device_row *row) {
     json_out_text(o, "verdict", verdict_name((enum verdict)row->verdict));
     json_out_text(o, "tier", tier_name((enum tier)row->tier));
     json_out_text_or_null(o, "appraisal_id", row->appraisal_id);
-    json_out_time(o, "enrolled_at", row->enrolled);
+    json_out_time_or_null(o, "enrolled_at", row->enrolled);
     json_out_time_or_null(o, "last_seen_at", row->last_seen);
     json_out_time(o, "updated_at", row->updated);
     json_out_text_or_null(o, "identity_serial", row->identity_serial);
@@ -41,6 +41,7 @@ static void write_members(struct json_out *o, const struct device_row *row) {
     bool has_identity = !bytes_all(bytes_of(row->identity_sha256, sizeof row->identity_sha256), 0);
     json_out_text(o, "identity_key_protection",
                   has_identity ? key_protection_name(row->key_protection) : NULL);
+    json_out_text_or_null(o, "registration", row->registration);
     json_out_text(o, "note", row->note);
 }
 

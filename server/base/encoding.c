@@ -166,3 +166,35 @@ enum status base64_decode_arena(struct arena *arena, struct bytes *out, const ch
     *out = bytes_of(bytes, len);
     return STATUS_OK;
 }
+
+/* --- UTF-8 --- */
+
+/* How many bytes follow the first of a sequence, and within what the next of them is. False: nothing
+ * begins with it. */
+static bool utf8_first(uint8_t c, size_t *more, uint8_t *low, uint8_t *high) {
+    *low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
+    *high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
+    *more = c < 0x80 ? 0 : c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3;
+    return (c > 0 && c < 0x80) || (c >= 0xc2 && c <= 0xf4);
+}
+
+bool utf8_is_valid(struct bytes in) {
+    size_t more = 0;
+    uint8_t low = 0, high = 0;
+    for (size_t i = 0; i < in.len; i++) {
+        uint8_t c = in.data[i];
+        if (more == 0) {
+            if (!utf8_first(c, &more, &low, &high)) {
+                return false;
+            }
+            continue;
+        }
+        if (c < low || c > high) {
+            return false;
+        }
+        low = 0x80;
+        high = 0xbf;
+        more--;
+    }
+    return more == 0;
+}

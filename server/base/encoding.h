@@ -1,5 +1,5 @@
-/* Hex and base64 (RFC 4648), strict: decoding takes exactly one spelling of each value. Stateless.
- */
+/* Hex and base64 (RFC 4648), strict: decoding takes exactly one spelling of each value; and UTF-8.
+ * Stateless. */
 #ifndef GATEHOUSE_BASE_ENCODING_H
 #define GATEHOUSE_BASE_ENCODING_H
 
@@ -20,5 +20,8 @@ char *base64_encode_arena(struct arena *arena, struct bytes in); /* NULL on over
  * detail names the offset), MEMORY. */
 MUST_USE enum status base64_decode_arena(struct arena *arena, struct bytes *out, const char *text,
                                          size_t text_len, struct detail *detail);
+
+/* Well-formed UTF-8 (RFC 3629) without U+0000; an empty view is. */
+bool utf8_is_valid(struct bytes in);
 
 #endif

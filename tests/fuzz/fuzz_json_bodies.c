@@ -152,7 +152,7 @@ static void read_request(struct http_exchange *x, const struct route_match *matc
     const void *query = shape_read_query(x, route->query);
     check_read(x, route->query, query);
     x->status = 0;
-    if (route->body_rule == BODY_SHAPE) {
+    if (route->body_rule == BODY_SHAPE || route->body_rule == BODY_ROWS) {
         check_read(x, route->body, shape_read_body(x, route->body));
     } else if (route->plane == PLANE_DEVICE && route->body_rule == BODY_JSON) {
         read_evidence(x);

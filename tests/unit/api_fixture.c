@@ -427,7 +427,29 @@ static void hold_against_contract(const struct gateway *g, const struct http_exc
                   reply->text);
 }
 
-struct reply call(struct gateway *g, const struct call *c) {
+/* As the transport does. False: the sink has answered. */
+static bool pour(struct exchange *e, struct bytes body, size_t piece) {
+    const struct http_sink *sink = e->x.sink;
+    ck_assert_uint_le(body.len, sink->max);
+    piece = piece == 0 ? body.len : piece;
+    while (body.len > 0) {
+        struct bytes next;
+        size_t len = piece < body.len ? piece : body.len;
+        ck_assert_int_eq(bytes_take(&body, len, &next), STATUS_OK);
+        uint8_t *copy = malloc(len);
+        ck_assert_ptr_nonnull(copy);
+        memcpy(copy, next.data, len);
+        bool more = sink->take(sink->context, bytes_of(copy, len));
+        free(copy);
+        ck_assert_int_eq(more, e->x.status == 0);
+        if (!more) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static struct reply call_alone(struct gateway *g, const struct call *c) {
     const struct http_service *service = api_service(g->api, c->plane);
     struct reply out = {0};
     struct exchange e;
@@ -441,12 +463,23 @@ struct reply call(struct gateway *g, const struct call *c) {
         if (len > 0) {
             memcpy(copy, c->body, len);
         }
-        e.x.body = bytes_of(copy, len);
-        enum http_next next = service->handle(service->context, &e.x);
+        bool whole = true;
+        if (e.x.sink != NULL) {
+            whole = pour(&e, bytes_of(copy, len), c->piece) && !c->breaks_off;
+        } else {
+            e.x.body = bytes_of(copy, len);
+        }
+        enum http_next next = whole ? service->handle(service->context, &e.x) : HTTP_ANSWER;
         while (next == HTTP_WAIT) {
             wait_for(&e);
             next = service->finish(service->context, &e.x);
         }
+    }
+    if (c->breaks_off) {
+        service->ended(service->context, &e.x);
+        arena_free(&e.arena);
+        free(copy);
+        return out;
     }
     ck_assert_uint_ne(e.x.status, 0);
     keep(&out, &e.x);
@@ -454,6 +487,23 @@ struct reply call(struct gateway *g, const struct call *c) {
     service->ended(service->context, &e.x);
     arena_free(&e.arena);
     free(copy);
+    return out;
+}
+
+struct reply call(struct gateway *g, const struct call *c) {
+    const struct http_service *service = api_service(g->api, c->plane);
+    struct exchange beside[8];
+    ck_assert_uint_le(c->beside, 8);
+    for (unsigned i = 0; i < c->beside; i++) {
+        begin(&beside[i], g, c);
+        service->admit(service->context, &beside[i].x);
+        ck_assert_uint_eq(beside[i].x.status, 0);
+    }
+    struct reply out = call_alone(g, c);
+    for (unsigned i = 0; i < c->beside; i++) {
+        service->ended(service->context, &beside[i].x);
+        arena_free(&beside[i].arena);
+    }
     return out;
 }
 

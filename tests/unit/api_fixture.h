@@ -69,7 +69,10 @@ struct call {
     const char *method, *target; /* "/path?query" */
     const char *body;            /* NULL: none */
     size_t body_len;             /* 0: strlen */
-    const char *content_type;    /* NULL: application/json with a body; "": none */
+    size_t piece;                /* of a body that is taken as it comes; 0: all at once */
+    bool breaks_off;             /* it is never whole */
+    unsigned beside;          /* so many of the same wait for their bodies meanwhile; at most 8 */
+    const char *content_type; /* NULL: application/json with a body; "": none */
     const char *if_match;
 };
 /* The caller frees the reply. Nothing but `status` is checked when it is not 0. */

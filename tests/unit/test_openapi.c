@@ -157,7 +157,7 @@ START_TEST(bodies_have_the_fields_of_the_document) {
         if ((body_schema(route) != 0) != (route->body_rule != BODY_NONE)) {
             complain(route, "differs about", "having a body");
         }
-        if (route->body_rule == BODY_SHAPE) {
+        if (route->body_rule == BODY_SHAPE || route->body_rule == BODY_ROWS) {
             check_body(route);
         }
     }

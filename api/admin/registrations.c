@@ -1,0 +1,132 @@
+/* POST /v1/devices with one device, and DELETE of one that has not enrolled yet. What is announced
+ * in bulk is upload.c's. */
+#include "api/admin/registration.h"
+
+#include "api/admin/admin.h"
+#include "api/admin/upload.h"
+
+struct registration_body {
+    const char *value[NUM_REGISTRATION_COLUMNS];
+};
+#define VALUE(name, min, max, column)                                                              \
+    {name, FIELD_TEXT, false, min, max, offsetof(struct registration_body, value[column])}
+static const struct field body_fields[] = {
+    VALUE("model", 1, STORE_NAME - 1, COLUMN_MODEL),
+    VALUE("ek_sha256", 64, 64, COLUMN_EK_SHA256),
+    VALUE("ek_certificate", 1, ROWS_RECORD_MAX, COLUMN_EK_CERTIFICATE),
+    VALUE("note", 0, NOTE_MAX, COLUMN_NOTE),
+};
+const struct shape registration_shape = SHAPE(body_fields, struct registration_body);
+
+/* --- announcing one --- */
+
+struct registration_change {
+    struct change change; /* first */
+    struct device_row row;
+};
+
+static struct bytes row_json(struct change *c, const struct device_row *row) {
+    struct json_out o;
+    json_out_init(&o, c->r->x->arena, 512);
+    write_device(&o, NULL, row);
+    return json_out_end(&o);
+}
+
+static enum status apply_register(struct change *c, struct store_writer *writer,
+                                  struct detail *detail) {
+    struct registration_change *n = (struct registration_change *)c;
+    struct model_row model;
+    enum status status = store_model_get(store_writer_reader(writer), &model, n->row.model);
+    if (status == STATUS_NOT_FOUND) {
+        detail_set(detail, "%s", n->row.model);
+        return change_fail(c, PROBLEM_UNKNOWN_MODEL, status);
+    }
+    if (status == STATUS_OK) {
+        status = store_device_insert(writer, &n->row);
+    }
+    if (status == STATUS_CONFLICT) {
+        detail_set(detail, "the device %s is known already", n->row.id);
+        return change_fail(c, PROBLEM_ALREADY_EXISTS, status);
+    }
+    change_audit(c, "device.register", "device", n->row.id);
+    c->audit.after = row_json(c, &n->row);
+    return status;
+}
+
+static enum http_next answer_registered(struct change *c) {
+    const struct registration_change *n = (const struct registration_change *)c;
+    struct json_out o;
+    const char *location = arena_printf(c->r->x->arena, "/v1/devices/%s", n->row.id);
+    if (location == NULL || !http_add_header(c->r->x, "Location", location)) {
+        return problem(c->r->x, PROBLEM_INTERNAL);
+    }
+    json_out_init(&o, c->r->x->arena, 512);
+    write_device(&o, NULL, &n->row);
+    return answer_json(c->r, 201, &o);
+}
+
+static const struct change_kind register_kind = {.commit = CHANGE_COMMIT(.name = "device.register"),
+                                                 .apply = apply_register,
+                                                 .answer = answer_registered};
+
+static enum http_next register_one(struct request *r) {
+    const struct registration_body *body = r->body;
+    struct bytes value[NUM_REGISTRATION_COLUMNS] = {{0}};
+    struct registration registration;
+    struct detail detail = {0};
+    for (size_t i = 0; i < NUM_REGISTRATION_COLUMNS; i++) {
+        value[i] = bytes_of_text(body->value[i] == NULL ? "" : body->value[i]);
+    }
+    enum problem_kind kind =
+        registration_read(&registration, value, upload_default_model(r), &detail);
+    if (kind != NUM_PROBLEMS) {
+        return problem_detail(r->x, kind, "%s", detail.text);
+    }
+    struct registration_change *n = change_new(r, &register_kind, sizeof *n);
+    if (n == NULL) {
+        return problem(r->x, PROBLEM_INTERNAL);
+    }
+    registration_row(&n->row, &registration, r->x->request_id, change_now(&n->change));
+    return change_submit(&n->change);
+}
+
+enum http_next device_register(struct request *r) {
+    return r->x->sink != NULL ? upload_handle(r) : register_one(r);
+}
+
+/* --- taking it back --- */
+
+static enum status apply_delete(struct change *c, struct store_writer *writer,
+                                struct detail *detail) {
+    struct registration_change *n = (struct registration_change *)c;
+    struct store_reader *reader = store_writer_reader(writer);
+    enum status status = store_device_get(reader, c->r->x->arena, &n->row, c->r->param[0]);
+    if (status == STATUS_OK && n->row.state != DEVICE_REGISTERED) {
+        detail_set(detail,
+                   "it is %s: only a device that never enrolled is removed, others are retired",
+                   device_state_name(n->row.state));
+        return change_fail(c, PROBLEM_WRONG_STATE, STATUS_CONFLICT);
+    }
+    if (status == STATUS_OK) {
+        status = store_enrollment_delete_device(writer, n->row.id);
+    }
+    if (status == STATUS_OK) {
+        status = store_device_delete(writer, n->row.id);
+    }
+    change_audit(c, "device.unregister", "device", n->row.id);
+    c->audit.before = row_json(c, &n->row);
+    return status;
+}
+
+static enum http_next answer_deleted(struct change *c) {
+    return answer_empty(c->r);
+}
+
+static const struct change_kind delete_kind = {.commit = CHANGE_COMMIT(.name = "device.unregister"),
+                                               .apply = apply_delete,
+                                               .answer = answer_deleted};
+
+enum http_next device_delete(struct request *r) {
+    struct registration_change *n = change_new(r, &delete_kind, sizeof *n);
+    return n == NULL ? problem(r->x, PROBLEM_INTERNAL) : change_submit(&n->change);
+}
