@@ -195,7 +195,7 @@ MUST_USE enum status store_enrollment_update(struct store_writer *,
 MUST_USE enum status
 store_enrollment_delete(struct store_writer *,
                         const char *id); /* NOT_FOUND when another took it: single use */
-/* What else a device has under way, BEGUN or PENDING, but for the enrolment `id`; none is OK too.
+/* What else a device has under way, BEGUN or PENDING, but for the enrolment `id` ("": none).
  * What is DONE stays, and says that something came after it. */
 MUST_USE enum status store_enrollment_delete_others(struct store_writer *, const char *device_id,
                                                     const char *id);

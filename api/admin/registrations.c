@@ -108,7 +108,7 @@ static enum status apply_delete(struct change *c, struct store_writer *writer,
         return change_fail(c, PROBLEM_WRONG_STATE, STATUS_CONFLICT);
     }
     if (status == STATUS_OK) {
-        status = store_enrollment_delete_device(writer, n->row.id);
+        status = store_enrollment_delete_others(writer, n->row.id, "");
     }
     if (status == STATUS_OK) {
         status = store_device_delete(writer, n->row.id);

@@ -102,6 +102,6 @@ enum status store_enrollment_delete_others(struct store_writer *writer, const ch
                                            const char *id) {
     QUERY q = query_of(of_writer(writer), SQL_ENROLLMENT_DELETE_OTHERS);
     bind_id(&q, device_id);
-    bind_id(&q, id);
+    bind_after(&q, id); /* "" is no enrolment's */
     return query_run(&q);
 }
