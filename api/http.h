@@ -21,7 +21,9 @@ enum {
 /* Who is at the other end: from the verified TLS session or the socket's kind only, never from
  * anything that the request says. Constant for the connection. */
 struct http_peer {
-    bool authenticated;      /* a client certificate verified against this plane's anchors */
+    bool authenticated;      /* a client certificate verified against this plane's anchors, or
+                                vouched for by its service; and the peer has its key */
+    bool vouched;            /* by the service, and by no anchor of the plane */
     bool local;              /* came over the plane's Unix socket */
     uint8_t leaf_sha256[32]; /* of the leaf's DER, when authenticated */
     struct bytes chain[HTTP_MAX_CHAIN]; /* DER, leaf first; valid as long as the exchange */
@@ -98,6 +100,11 @@ struct http_service {
      * thread. NULL from worker_new: no start. */
     void *(*worker_new)(void *context, unsigned worker);
     void (*worker_free)(void *worker);
+    /* In the handshake: a client's certificate that is well made, but leads to no anchor of the
+     * plane (and to nothing else that stands against it there). DER, leaf first. True takes it for
+     * this connection, provided that the peer proves to have its key; the service verifies the
+     * chain itself. NULL: the plane's anchors alone decide. */
+    bool (*vouch)(void *context, void *worker, const struct bytes *chain, size_t num);
     /* Headers are in: fill an answer (x->status != 0) to refuse before the body is read. May be
      * NULL. */
     void (*admit)(void *context, struct http_exchange *x);

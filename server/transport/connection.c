@@ -75,6 +75,7 @@ void connection_free(struct connection *c) {
     (void)atomic_fetch_sub(&plane->open, 1);
     c->lane->worker->num_connections--;
     free(c->chain);
+    free(c->stand_in);
     free(c);
 }
 

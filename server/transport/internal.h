@@ -60,8 +60,10 @@ void address_read(struct address *key, char text[static HTTP_ADDRESS_SIZE],
 
 struct plane {
     struct transport_plane conf;        /* its strings are copies */
-    pthread_mutex_t context_lock;       /* guards context */
+    pthread_mutex_t context_lock;       /* guards context and anchor */
     struct WOLFSSL_CTX *context;        /* NULL for plain planes */
+    struct bytes anchor;                /* DER of an authority of context; malloc'ed. Empty where no
+                                           service vouches */
     atomic_uint open;                   /* connections, over all workers */
     struct address_counts *per_address; /* NULL: no limit */
     int local_fd[TRANSPORT_MAX_LISTEN]; /* Unix sockets, shared by the workers; -1 */
@@ -127,6 +129,9 @@ struct exchange {
     struct exchange *next_resumed;
 };
 
+/* What the service said of the peer's certificate. */
+enum vouching { VOUCHING_UNASKED, VOUCHING_NO, VOUCHING_YES };
+
 struct connection {
     struct source source;
     struct lane *lane;
@@ -157,6 +162,8 @@ struct connection {
     struct address address;
     struct http_peer peer;
     uint8_t *chain; /* what peer.chain points into */
+    enum vouching vouching;
+    uint8_t *stand_in; /* see tls_verify.c */
     struct exchange exchange;
 };
 
@@ -203,8 +210,13 @@ void connection_free(struct connection *c);
 
 /* --- TLS (tls_context.c, tls_session.c, tls_socket.c) --------------------------------------- */
 
-MUST_USE enum status tls_context_new(struct WOLFSSL_CTX **out, const struct transport_plane *plane,
-                                     struct detail *detail);
+/* *anchor is what struct plane says of it; tls_anchor_free gives it back. */
+MUST_USE enum status tls_context_new(struct WOLFSSL_CTX **out, struct bytes *anchor,
+                                     const struct transport_plane *plane, struct detail *detail);
+void tls_anchor_free(struct bytes *anchor);
+/* wolfSSL's verify callback (tls_verify.c); its structs. */
+struct WOLFSSL_X509_STORE_CTX;
+int tls_verify_peer(int good, struct WOLFSSL_X509_STORE_CTX *store);
 void tls_context_free(struct WOLFSSL_CTX *context);
 
 enum handshake { HANDSHAKE_DONE, HANDSHAKE_MORE, HANDSHAKE_MORE_WRITE, HANDSHAKE_FAILED };

@@ -2,7 +2,8 @@
 
 #include "server/transport/internal.h"
 
-#include "server/crypto/digest.h"
+#include "server/base/file.h"
+#include "server/crypto/x509.h"
 
 #include <wolfssl/ssl.h>
 
@@ -17,37 +18,6 @@ static const char ciphers_tls12[] =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
     "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
-
-/* Takes a copy of the chain that the peer sent, when wolfSSL is about to accept its leaf. The peer
- * counts as authenticated only once the handshake is done. Never turns a refusal into an
- * acceptance. */
-static int keep_chain(int good, WOLFSSL_X509_STORE_CTX *store) {
-    struct connection *c = store->userCtx;
-    if (!good || c == NULL || store->error_depth != 0) {
-        return good;
-    }
-    if (store->totalCerts < 1 || store->totalCerts > HTTP_MAX_CHAIN) {
-        return 0;
-    }
-    size_t num = (size_t)store->totalCerts, len = 0;
-    for (size_t i = 0; i < num; i++) {
-        len += store->certs[i].length;
-    }
-    free(c->chain);
-    c->chain = malloc(len);
-    if (c->chain == NULL) {
-        return 0;
-    }
-    uint8_t *at = c->chain;
-    for (size_t i = 0; i < num; i++) {
-        memcpy(at, store->certs[i].buffer, store->certs[i].length);
-        c->peer.chain[i] = bytes_of(at, store->certs[i].length);
-        at += store->certs[i].length;
-    }
-    c->peer.num_chain = num;
-    digest_compute(HASH_SHA256, c->peer.chain[0], c->peer.leaf_sha256);
-    return good;
-}
 
 static enum status fail(struct detail *detail, const char *what, const char *file, int error) {
     char text[WOLFSSL_MAX_ERROR_SZ];
@@ -76,7 +46,7 @@ static enum status load_files(WOLFSSL_CTX *context, const struct transport_plane
             return fail(detail, "anchors", plane->anchors_file, error);
         }
         wolfSSL_CTX_set_verify(context, WOLFSSL_VERIFY_PEER | WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT,
-                               keep_chain);
+                               tls_verify_peer);
     } else {
         wolfSSL_CTX_set_verify(context, WOLFSSL_VERIFY_NONE, NULL);
     }
@@ -111,8 +81,41 @@ static enum status configure(WOLFSSL_CTX *context, const struct transport_plane 
     return load_files(context, plane, detail);
 }
 
-enum status tls_context_new(struct WOLFSSL_CTX **out, const struct transport_plane *plane,
-                            struct detail *detail) {
+/* The first certificate of the file. */
+static enum status read_anchor(struct bytes *out, const char *file, struct detail *detail) {
+    enum { FILE_MAX = 4 << 20, ANCHORS_MAX = 1024 };
+    __attribute__((cleanup(arena_free))) struct arena arena;
+    uint8_t *pem = NULL;
+    size_t len = 0, num = 0;
+    arena_init(&arena, (size_t)4 * FILE_MAX);
+    struct bytes *der = arena_array(&arena, ANCHORS_MAX, sizeof *der);
+    enum status status =
+        der == NULL ? STATUS_MEMORY : file_read(&pem, &len, file, FILE_MAX, detail);
+    if (status == STATUS_OK) {
+        status = pem_certificates(&arena, der, &num, ANCHORS_MAX, bytes_of(pem, len), detail);
+    }
+    free(pem);
+    uint8_t *copy = status == STATUS_OK ? malloc(der[0].len) : NULL;
+    if (copy == NULL) {
+        detail_prefix(detail, "anchors %s", file);
+        return status == STATUS_OK ? STATUS_MEMORY : status;
+    }
+    memcpy(copy, der[0].data, der[0].len);
+    *out = bytes_of(copy, der[0].len);
+    return STATUS_OK;
+}
+
+void tls_anchor_free(struct bytes *anchor) {
+    void *data;
+    memcpy(&data, &anchor->data, sizeof data);
+    free(data);
+    *anchor = (struct bytes){0};
+}
+
+enum status tls_context_new(struct WOLFSSL_CTX **out, struct bytes *anchor,
+                            const struct transport_plane *plane, struct detail *detail) {
+    bool vouches = plane->security == TRANSPORT_TLS_MUTUAL && plane->service != NULL &&
+                   plane->service->vouch != NULL;
     if (plane->certificate_file == NULL || plane->key_file == NULL ||
         (plane->security == TRANSPORT_TLS_MUTUAL && plane->anchors_file == NULL)) {
         return status_fail(detail, STATUS_INVALID, "certificate, key or anchors not given");
@@ -122,7 +125,11 @@ enum status tls_context_new(struct WOLFSSL_CTX **out, const struct transport_pla
     if (context == NULL) {
         return status_fail(detail, STATUS_MEMORY, "no TLS context");
     }
+    *anchor = (struct bytes){0};
     enum status status = configure(context, plane, detail);
+    if (status == STATUS_OK && vouches) {
+        status = read_anchor(anchor, plane->anchors_file, detail);
+    }
     if (status != STATUS_OK) {
         wolfSSL_CTX_free(context);
         return status;

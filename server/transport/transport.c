@@ -62,7 +62,7 @@ static bool copy_conf(struct transport_plane *out, const struct transport_plane 
 static enum status open_plane(struct plane *plane, struct detail *detail) {
     const struct transport_plane *conf = &plane->conf;
     if (conf->security != TRANSPORT_PLAIN) {
-        enum status status = tls_context_new(&plane->context, conf, detail);
+        enum status status = tls_context_new(&plane->context, &plane->anchor, conf, detail);
         if (status != STATUS_OK) {
             return status;
         }
@@ -117,6 +117,7 @@ static void plane_cleanup(struct plane *plane) {
         free_text(&plane->conf.listen[i]);
     }
     tls_context_free(plane->context);
+    tls_anchor_free(&plane->anchor);
     address_counts_free(plane->per_address);
     free_text(&plane->conf.name);
     free_text(&plane->conf.certificate_file);
@@ -261,12 +262,13 @@ uint16_t transport_port(const struct transport *t, const char *name) {
 
 enum status transport_reload(struct transport *t, struct detail *detail) {
     struct WOLFSSL_CTX *fresh[TRANSPORT_MAX_PLANES] = {0};
+    struct bytes anchor[TRANSPORT_MAX_PLANES] = {0};
     enum status status = STATUS_OK;
     (void)pthread_mutex_lock(&t->reload_lock);
     for (size_t i = 0; i < t->num_planes && status == STATUS_OK; i++) {
         const struct transport_plane *conf = &t->planes[i].conf;
         if (conf->security != TRANSPORT_PLAIN) {
-            status = tls_context_new(&fresh[i], conf, detail);
+            status = tls_context_new(&fresh[i], &anchor[i], conf, detail);
             if (status != STATUS_OK) {
                 detail_prefix(detail, "plane %s", conf->name);
             }
@@ -276,13 +278,17 @@ enum status transport_reload(struct transport *t, struct detail *detail) {
         struct plane *plane = &t->planes[i];
         (void)pthread_mutex_lock(&plane->context_lock);
         struct WOLFSSL_CTX *old = plane->context;
+        struct bytes old_anchor = plane->anchor;
         plane->context = fresh[i];
+        plane->anchor = anchor[i];
         (void)pthread_mutex_unlock(&plane->context_lock);
         fresh[i] = old;
+        anchor[i] = old_anchor;
     }
     (void)pthread_mutex_unlock(&t->reload_lock);
     for (size_t i = 0; i < t->num_planes; i++) {
         plane_context_drop(&t->planes[i], fresh[i]);
+        tls_anchor_free(&anchor[i]);
     }
     return status;
 }

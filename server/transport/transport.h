@@ -11,7 +11,8 @@ enum { TRANSPORT_MAX_PLANES = 8, TRANSPORT_MAX_LISTEN = 4 };
 
 enum transport_security {
     TRANSPORT_TLS_SERVER, /* the server authenticates; no client certificate is asked for */
-    TRANSPORT_TLS_MUTUAL, /* a client certificate of the plane's anchors, or no connection */
+    TRANSPORT_TLS_MUTUAL, /* a client certificate of the plane's anchors, or one that its service
+                             vouches for (api/http.h), or no connection */
     TRANSPORT_PLAIN       /* no TLS: the public plane */
 };
 

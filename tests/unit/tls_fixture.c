@@ -43,7 +43,11 @@ static const char recipe[] =
     "leaf client-rsa ca $client 30 '-newkey rsa:2048'\n"
     "leaf expired ca $client -1; leaf serverauth ca $server 30\n"
     "leaf middle-ca ca keyUsage=critical,keyCertSign 30 '' TRUE\n"
-    "leaf client-chain middle-ca $client 30; cat middle-ca.pem >>client-chain.pem\n";
+    "leaf client-chain middle-ca $client 30; cat middle-ca.pem >>client-chain.pem\n"
+    "leaf maker-ca foreign-ca keyUsage=critical,keyCertSign 30 '' TRUE\n"
+    "leaf idevid maker-ca $client 30; cat maker-ca.pem >>idevid.pem\n"
+    "leaf idevid2 maker-ca $client 30; cp idevid2.pem alone.pem; cp idevid2.key alone.key\n"
+    "cat maker-ca.pem foreign-ca.pem >>idevid2.pem\n";
 
 /* Outside of a test Check has no way to report, so these end the program. */
 static void need(bool good, const char *what) {

@@ -10,7 +10,8 @@
 /* Makes, in a temporary folder, PEM files named NAME.pem and NAME.key: "ca" and "foreign-ca"; by
  * the ca: "server", "server2", "client" (EC), "client2", "client-rsa", "client-chain" (by
  * "middle-ca", which is in the file), "expired", "serverauth" (not good for clients); by the
- * foreign one: "foreign" and "foreign-server"; "selfsigned". Call it once in main, before the
+ * foreign one: "foreign" and "foreign-server", and "maker-ca"; by that "idevid" (with it in the
+ * file) and "idevid2" (with both authorities), which "alone" is without them; "selfsigned". Call it once in main, before the
  * tests. Removed at exit. */
 void pki_make(void);
 /* Path of a file of it, "server.pem"; storage of the thread, overwritten after 64 calls. */
