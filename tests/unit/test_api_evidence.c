@@ -2,6 +2,7 @@
 /* concurrent */
 #include "server/base/clock.h"
 #include "server/base/encoding.h"
+#include "server/identity/device_id.h"
 #include "tests/unit/api_fixture.h"
 
 #include <check.h>
@@ -794,6 +795,53 @@ START_TEST(a_model_that_wants_keys_in_the_tpm_wants_it_of_the_identity_too) {
 }
 END_TEST
 
+START_TEST(a_model_that_wants_keys_in_the_tpm_takes_who_shows_both) {
+    struct soft_device other;
+    char serial[33];
+    want_keys_in_the_tpm();
+    device_init(&other, "acme-edge9");
+    other.certifies = true;
+    device_join(&g, &other);
+    must_prove(&other, serial);
+    check_decision(&g, other.id, "allow", "trusted");
+    struct reply reply = get("/v1/devices/%s", other.id);
+    ck_assert_str_eq(reply_text(&reply, "identity_key_protection"), "tpm");
+    ck_assert_str_eq(reply_text(&reply, "key_protection"), "tpm");
+    reply_free(&reply);
+    other.certifies = false; /* one of the two is not enough */
+    prepare(&other);
+    send(&other, 422, "key_certification_required");
+    device_cleanup(&other);
+}
+END_TEST
+
+START_TEST(a_device_that_enrols_again_with_a_certified_key_is_taken) {
+    char serial[33], before[33];
+    (void)snprintf(before, sizeof before, "%s", device.id);
+    want_keys_in_the_tpm();
+    device.certifies = true;
+    prepare(&device);
+    send(&device, 422, "identity_key_unproven");
+    device_join(&g, &device);
+    ck_assert_str_eq(device.id, before);
+    must_prove(&device, serial);
+}
+END_TEST
+
+START_TEST(a_device_without_an_identity_has_no_key_to_speak_of) {
+    struct soft_device other;
+    device_init(&other, "acme-edge9");
+    gateway_register(&g, &other, NULL);
+    ck_assert(device_id_from_key(other.id, &other.tpm.ek_public) == STATUS_OK);
+    struct reply reply = get("/v1/devices/%s", other.id);
+    expect_status(reply, 200);
+    ck_assert(json_is_null(json_object_get(reply.json, "identity_key_protection")));
+    ck_assert(json_is_null(json_object_get(reply.json, "key_protection")));
+    reply_free(&reply);
+    device_cleanup(&other);
+}
+END_TEST
+
 /* --- storage --- */
 
 START_TEST(storage_trouble_is_not_bad_evidence) {
@@ -914,6 +962,9 @@ static Suite *suite(void) {
     tcase_add_test(t, a_refused_certification_is_recorded_and_leaves_the_standing);
     tcase_add_test(t, a_model_that_wants_keys_in_the_tpm_takes_no_others);
     tcase_add_test(t, a_model_that_wants_keys_in_the_tpm_wants_it_of_the_identity_too);
+    tcase_add_test(t, a_model_that_wants_keys_in_the_tpm_takes_who_shows_both);
+    tcase_add_test(t, a_device_that_enrols_again_with_a_certified_key_is_taken);
+    tcase_add_test(t, a_device_without_an_identity_has_no_key_to_speak_of);
     tcase_add_test(t, storage_trouble_is_not_bad_evidence);
     tcase_add_test(t, no_credential_leaves_before_its_record_is_durable);
     tcase_add_test(t, evidence_that_cannot_be_read_leaves_an_audit_entry_only);
