@@ -29,7 +29,9 @@ tpm_certify() (
         echo "tpm_certify: the nonce is not of 1 to 64 bytes" >&2
         exit 2
     fi
-    trap 'rm -f "$4.command" "$4.response"' EXIT
+    # By a name: in busybox's shell $4 is the caller's own by the time of the trap.
+    attest_out=$4
+    trap 'rm -f "$attest_out.command" "$attest_out.response"' EXIT
     # Two password sessions with empty passwords: TPM_RS_PW, no nonce, no attributes, no password.
     session=400000090000000000
     # Size: header 10, handles 8, size of sessions 4, sessions 18, the nonce with its size, scheme 2.

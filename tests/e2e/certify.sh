@@ -54,6 +54,18 @@ claim 'an AK certifies a key' tpm_certify 0x81008001 0x81008010 $nonce "$attest"
 same 'nothing else is left behind' '' "$(find "$work" -name 'certify.attest.*')"
 same 'it is a TPMS_ATTEST of type certify' ff5443478017 "$(hex "$attest" 0 6)"
 same 'the nonce is its extraData' "0020$nonce" "$(hex "$attest" 42 34)"
+# In other shells, under the device client's settings; the caller has no arguments of its own.
+cat >"$work/certifies" <<END
+set -eu
+. "$root/deploy/device/certify.sh"
+tpm_certify 0x81008001 0x81008010 $nonce "$attest" "$signature"
+END
+for other_shell in dash 'busybox sh' bash; do
+    command -v "${other_shell%% *}" >/dev/null || { skip "$other_shell certifies" 'it is not installed'; continue; }
+    # shellcheck disable=SC2086 # words
+    claim "$other_shell certifies" $other_shell "$work/certifies"
+    same "and $other_shell leaves nothing behind" '' "$(find "$work" -name 'certify.attest.*')"
+done
 tpm edge readpublic -Q -c 0x81008010 -n "$work/tls.name"
 same 'it names the key' "0022$(hex "$work/tls.name")" "$(hex "$attest" 101 36)"
 tpm edge readpublic -Q -c 0x81008001 -f pem -o "$work/ak.pem"
