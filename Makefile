@@ -4,6 +4,8 @@
 #   WOLFSSL=system       the distribution's wolfSSL (5.7 or newer) instead of our own build of it
 #   BUILD=dir            where everything goes; sources are never written to
 #   FUZZ_SECONDS=20      how long `make fuzz` runs each target
+#   KINDS='build unit'   which kinds of tests `make test` runs, of tests/run.sh's
+#   SKIP_MISSING=1       `make test-vm` installs nothing, and is skipped where something is missing
 #   V=1                  show whole commands
 
 VERSION := 0.1.0
@@ -12,6 +14,8 @@ BUILD        ?= build
 WOLFSSL      ?= own
 DEPS         ?= all
 FUZZ_SECONDS ?= 20
+KINDS        ?= build unit fuzz e2e
+SKIP_MISSING ?= 0
 PREFIX       ?= /usr/local
 SAN          ?= none
 ifeq ($(origin CC),default)
@@ -39,6 +43,7 @@ headers      := $(sort $(shell find config db api server tests -name '*.h' 2>/de
 unit_tests   := $(sort $(wildcard tests/unit/test_*.c))
 unit_helpers := $(filter-out $(unit_tests),$(sort $(wildcard tests/unit/*.c)))
 e2e_helpers  := $(sort $(wildcard tests/e2e/*.c))
+vm_helpers   := $(sort $(wildcard tests/vm/*.c))
 bench_helpers := $(addprefix tests/bench/,client.c fleet.c measure.c) tests/unit/soft_tpm.c
 bench_tools  := $(filter-out $(bench_helpers),$(sort $(wildcard tests/bench/*.c)))
 fuzz_targets := $(sort $(wildcard tests/fuzz/fuzz_*.c))
@@ -104,8 +109,9 @@ link    = $(call show,LD,$@)$(CC) $(cflags) $(ldflags) -o $@ $(filter %.o,$^) -W
 
 # --- building ----------------------------------------------------------------------------------------
 
-.PHONY: all deps test test-build test-unit test-fuzz test-e2e test-fresh asan tsan fuzz bench demo lint fmt arrows \
-        install install-device clean help FORCE tests unit-programs replay-programs fuzz-programs bench-programs
+.PHONY: all deps test test-build test-unit test-fuzz test-e2e test-fresh test-vm asan tsan fuzz bench demo lint fmt \
+        arrows install install-device clean help FORCE tests unit-programs replay-programs fuzz-programs bench-programs \
+        e2e-programs vm-programs
 all: $(library) $(program)
 
 # Changed flags, another compiler, or a source that went away rebuild what they must.
@@ -153,6 +159,10 @@ $(BUILD)/tests/e2e/%: $(BUILD)/obj/tests/e2e/%.o $(library) $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(link)
 
+$(BUILD)/tests/vm/%: $(BUILD)/obj/tests/vm/%.o $(library) $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(link)
+
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(call objects,$(bench_helpers)) $(library) $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(link)
@@ -174,6 +184,7 @@ replay-programs: $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(fuzz_targets)
 fuzz-programs: $(patsubst tests/fuzz/%.c,$(BUILD)/fuzzers/%,$(fuzz_targets))
 bench-programs: $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(bench_tools))
 e2e-programs: $(patsubst tests/e2e/%.c,$(BUILD)/tests/e2e/%,$(e2e_helpers)) $(BUILD)/bench/loadgen
+vm-programs: $(patsubst tests/vm/%.c,$(BUILD)/tests/vm/%,$(vm_helpers))
 tests: all unit-programs replay-programs e2e-programs
 
 -include $(patsubst %.c,$(BUILD)/obj/%.d,$(all_c)) $(BUILD)/obj/gen/schema.d
@@ -190,11 +201,19 @@ jobs := $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
 again = +@$(MAKE) --no-print-directory $(jobs)
 
 test: deps
-	$(again) tests
-	@BUILD='$(BUILD)' sh tests/run.sh build unit fuzz e2e
+	$(again) tests $(if $(filter vm,$(KINDS)),vm-programs)
+	@BUILD='$(BUILD)' sh tests/run.sh $(KINDS)
 
 test-build test-unit test-fuzz test-e2e: test-%: tests
 	@BUILD='$(BUILD)' sh tests/run.sh $*
+
+# A machine with firmware, Secure Boot and a TPM boots and attests; no part of `make test`.
+test-vm:
+	+@if [ '$(SKIP_MISSING)' = 1 ] && ! { DEPS=vm CHECK=1 sh deploy/deps.sh && sh tests/vm/fetch.sh; }; then \
+	    echo 'skip - a measured boot: see above'; exit 0; \
+	fi; \
+	DEPS=vm WOLFSSL='$(WOLFSSL)' sh deploy/deps.sh && $(MAKE) --no-print-directory $(jobs) all vm-programs && \
+	    BUILD='$(BUILD)' sh tests/run.sh vm
 
 asan:
 	$(again) BUILD=build/asan SAN=asan CC=$(clang) tests
@@ -265,6 +284,7 @@ help:
 	@echo 'asan      tests with address checks           tsan      tests with thread checks'
 	@echo 'fuzz      run the fuzzers for a while         bench     measure'
 	@echo 'demo      a simulated device, end to end      test-fresh  demo and tests on a bare Debian'
+	@echo 'test-vm   a machine boots and attests, in an emulator'
 	@echo 'lint      linters, style, layering            fmt       format the sources'
 	@echo 'arrows    layering only                       install   to DESTDIR and PREFIX'
 	@echo 'install-device  the client for devices, to DESTDIR and PREFIX'

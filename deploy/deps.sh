@@ -3,6 +3,8 @@
 #
 #   deploy/deps.sh             all of it
 #   DEPS=build deploy/deps.sh  only what compiling takes (DEPS=run: only what the finished binary takes)
+#   DEPS=vm deploy/deps.sh     also what `make test-vm` takes: firmware, an emulator, a signed boot chain
+#   CHECK=1                    only say which packages are missing, and end with 1 when there are any
 #   WOLFSSL=system             use the distribution's libwolfssl (5.7 or newer) instead of our own build
 #
 # Works as root on Debian 12 and 13. Without root it says what is missing. Run again, it finds that there
@@ -68,6 +70,19 @@ iproute2
 python3-yaml
 python3-jsonschema'
 
+# A machine with real firmware, and what goes into its initramfs. amd64 only.
+packages_vm='
+qemu-system-x86
+ovmf
+libtss2-tcti-device0t64|libtss2-tcti-device0
+mtools
+dosfstools
+fdisk
+cpio
+zstd
+kmod
+xz-utils'
+
 packages_lint='
 clang-format-19
 clang-tidy-19
@@ -95,8 +110,9 @@ all) packages="$packages_build$packages_test$packages_lint" ;;
 build) packages=$packages_build ;;
 test) packages="$packages_build$packages_test" ;;
 lint) packages="$packages_build$packages_lint" ;;
+vm) packages="$packages_build$packages_test$packages_vm" ;;
 run) packages=$packages_run ;;
-*) die "DEPS is '$want'; it can be all, build, test, lint or run" ;;
+*) die "DEPS is '$want'; it can be all, build, test, lint, vm or run" ;;
 esac
 
 # Those lines of $packages of which no alternative is installed.
@@ -175,6 +191,11 @@ check_system_wolfssl() {
     done
 }
 
+if [ "${CHECK:-0}" = 1 ]; then
+    missing=$(missing_packages)
+    [ -z "$missing" ] || die "missing for DEPS=$want: $(echo "$missing" | paste -s -d ' ')"
+    exit 0
+fi
 install_packages
 [ "$want" != run ] || exit 0
 mkdir -p "$deps"
@@ -183,6 +204,7 @@ case $wolfssl in
 own) DEPS_DIR=$deps sh deploy/wolfssl.sh ;;
 system) check_system_wolfssl ;;
 esac
+[ "$want" != vm ] || DEPS_DIR=$deps sh tests/vm/fetch.sh
 if [ "$(cat "$deps/ready" 2>/dev/null || :)" != "$want $wolfssl" ]; then
     echo "$want $wolfssl" >"$deps/ready"
 fi

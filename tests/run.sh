@@ -3,6 +3,7 @@
 #
 #   build  tests/build/*.sh   of the build itself         unit  $BUILD/tests/unit/*, programs of Check
 #   fuzz   $BUILD/tests/fuzz/*, which replay their seeds  e2e   tests/e2e/*.sh, against $BUILD/gatehouse
+#   vm     tests/vm/*.sh, the same with a machine that boots
 #
 # A script counts as a test when it is executable and has a line starting with "# test:"; it prints
 # "ok - claim", "not ok - claim" or "skip - claim: why". With SAN=tsan only those run that declare that
@@ -15,6 +16,7 @@ BUILD=${BUILD:-build}
 SAN=${SAN:-none}
 UNIT_TIMEOUT=${UNIT_TIMEOUT:-120}
 E2E_TIMEOUT=${E2E_TIMEOUT:-300}
+VM_TIMEOUT=${VM_TIMEOUT:-1200}
 export BUILD SAN
 
 passed=0 failed=0 skipped=0
@@ -97,9 +99,9 @@ run_program() {
     echo "$name: $(grep -E '^[0-9]+%: Checks: ' "$log" | tail -n 1)$([ $took -lt 2 ] || echo " ($took s)")"
 }
 
-run_script() {
+run_script() { # SCRIPT SECONDS
     began=$(date +%s)
-    bounded "$E2E_TIMEOUT" "./$1"
+    bounded "$2" "./$1"
     code=$?
     # shellcheck disable=SC2046 # three numbers
     set -- "$1" $(awk '/^ok - /{o++} /^not ok - /{n++} /^skip - /{s++} END{print o + 0, n + 0, s + 0}' "$log")
@@ -116,11 +118,11 @@ run_script() {
     fi
 }
 
-run_scripts() {
+run_scripts() { # FOLDER SECONDS
     for script in "$1"/*.sh; do
         [ -x "$script" ] && grep -q '^# test:' "$script" || continue
         [ "$SAN" != tsan ] || grep -q '^# concurrent' "$script" || continue
-        run_script "$script"
+        run_script "$script" "$2"
     done
 }
 
@@ -132,8 +134,9 @@ seeds() {
 
 for kind in "$@"; do
     case $kind in
-    build) run_scripts tests/build ;;
-    e2e) run_scripts tests/e2e ;;
+    build) run_scripts tests/build "$E2E_TIMEOUT" ;;
+    e2e) run_scripts tests/e2e "$E2E_TIMEOUT" ;;
+    vm) run_scripts tests/vm "$VM_TIMEOUT" ;;
     unit)
         for source in tests/unit/test_*.c; do
             [ -f "$source" ] || continue

@@ -29,6 +29,36 @@ else
     echo 'skip - make deps with nothing to do is quick: it has not been run'
 fi
 
+# A system that has nothing: what is missing is named, and nothing is done about it.
+mkdir "$scratch/bin"
+printf '#!/bin/sh\n' >"$scratch/bin/dpkg-query"
+printf '#!/bin/sh\ntouch "%s/installed"\n' "$scratch" >"$scratch/bin/apt-get"
+chmod +x "$scratch/bin/dpkg-query" "$scratch/bin/apt-get"
+if PATH=$scratch/bin:$PATH DEPS=vm CHECK=1 sh deploy/deps.sh >"$scratch/log" 2>&1; then
+    not_ok 'a check for packages fails where they are missing'
+else
+    ok 'a check for packages fails where they are missing'
+fi
+if grep -q 'missing for DEPS=vm: .* ovmf ' "$scratch/log"; then ok 'and names them'; else not_ok "and names them: $(cat "$scratch/log")"; fi
+if [ ! -e "$scratch/installed" ]; then ok 'and installs nothing'; else not_ok 'and installs nothing'; fi
+if PATH=$scratch/bin:$PATH make --no-print-directory test-vm SKIP_MISSING=1 >"$scratch/log" 2>&1 && grep -q '^skip - ' "$scratch/log"; then
+    ok 'told to skip what is missing, make test-vm does so'
+else
+    not_ok "told to skip what is missing, make test-vm does so: $(cat "$scratch/log")"
+fi
+printf '#!/bin/sh\nexit 100\n' >"$scratch/bin/apt-get"
+if PATH=$scratch/bin:$PATH DEPS_DIR=$scratch/deps sh tests/vm/fetch.sh >"$scratch/log" 2>&1; then
+    not_ok 'a boot chain that apt does not bring is an error'
+else
+    ok 'a boot chain that apt does not bring is an error'
+fi
+if [ "$(ls "$scratch/deps")" = lock ]; then ok 'and leaves nothing'; else not_ok "and leaves nothing: $(ls "$scratch/deps")"; fi
+if DEPS=nonsense CHECK=1 sh deploy/deps.sh >/dev/null 2>&1; then
+    not_ok 'a group of packages that is not known is refused'
+else
+    ok 'a group of packages that is not known is refused'
+fi
+
 # reads CLAIM EXPECTED: what mirror.sh makes of $scratch/apt, one line a mirror, joined by commas.
 reads() {
     got=$(APT_DIR=$scratch/apt CODENAME=bookworm sh deploy/mirror.sh | paste -s -d,)

@@ -5,7 +5,7 @@ set -u
 here=$(cd "$(dirname "$0")/.." && pwd)
 tree=$(mktemp -d) || exit 1
 trap 'rm -rf "$tree"' EXIT
-mkdir -p "$tree/tests/unit" "$tree/tests/e2e" "$tree/build/tests/unit"
+mkdir -p "$tree/tests/unit" "$tree/tests/e2e" "$tree/tests/vm" "$tree/build/tests/unit"
 cp "$here/run.sh" "$tree/tests/"
 failed=0
 
@@ -14,7 +14,7 @@ expect() {
     claim=$1 code=$2 last=$3
     shift 3
     got=0
-    BUILD=build SAN=none UNIT_TIMEOUT=2 E2E_TIMEOUT=2 sh "$tree/tests/run.sh" "$@" >"$tree/out" 2>&1 || got=$?
+    BUILD=build SAN=none UNIT_TIMEOUT=2 E2E_TIMEOUT=2 VM_TIMEOUT=3 sh "$tree/tests/run.sh" "$@" >"$tree/out" 2>&1 || got=$?
     if [ "$(tail -n 1 "$tree/out")" = "$last" ] && [ "$got" -eq "$code" ]; then
         echo "ok - $claim"
     else
@@ -28,10 +28,11 @@ unit() {
     printf '#!/bin/sh\n%s\n' "$1" >"$tree/build/tests/unit/test_x"
     chmod +x "$tree/build/tests/unit/test_x"
 }
-e2e() {
-    printf '#!/bin/sh\n# test: x\n%s\n' "$1" >"$tree/tests/e2e/x.sh"
-    chmod +x "$tree/tests/e2e/x.sh"
+script() { # KIND TEXT
+    printf '#!/bin/sh\n# test: x\n%s\n' "$2" >"$tree/tests/$1/x.sh"
+    chmod +x "$tree/tests/$1/x.sh"
 }
+e2e() { script e2e "$1"; }
 
 unit 'echo "100%: Checks: 7, Failures: 0, Errors: 0"'
 expect 'a program that passes counts each check' 0 '7 passed, 0 failed' unit
@@ -65,4 +66,8 @@ expect 'a script that hangs is ended and fails' 1 '1 passed, 1 failed' e2e
 unit 'echo "100%: Checks: 7, Failures: 0, Errors: 0"'
 e2e 'echo "ok - a"'
 expect 'the kinds are added up' 0 '8 passed, 0 failed' unit e2e
+script vm 'echo "ok - a"; sleep 2.5'
+expect 'a machine is given more time to boot than the other scripts have' 0 '9 passed, 0 failed' unit e2e vm
+script vm 'echo "ok - a"; sleep 60'
+expect 'and is ended all the same' 1 '1 passed, 1 failed' vm
 exit $failed
