@@ -112,7 +112,9 @@ static enum status check_device(struct evidence *e, struct store_writer *writer)
     if (now.state == DEVICE_RETIRED) {
         return change_fail(c, PROBLEM_DEVICE_RETIRED, STATUS_DENIED);
     }
-    if (memcmp(now.identity_sha256, c->r->x->peer->leaf_sha256, 32) != 0) {
+    /* With a factory identity the AK alone tells that it enrolled again. */
+    if (memcmp(now.identity_sha256, c->r->x->peer->leaf_sha256, 32) != 0 ||
+        !bytes_equal(now.ak_public, c->r->device->ak_public)) {
         return change_fail(c, PROBLEM_FORBIDDEN, STATUS_DENIED);
     }
     e->standing.state = now.state;

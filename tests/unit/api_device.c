@@ -290,50 +290,92 @@ void check_decision(struct gateway *g, const char *device_id, const char *decisi
 
 /* --- what the committer is asked to do by hand --- */
 
-struct registration {
+struct errand {
     struct commit commit; /* first */
     struct device_row row;
     pthread_mutex_t lock;
     pthread_cond_t woken;
-    bool ended;
+    bool begun, open, ended;
 };
+
+static void tell(struct errand *errand, bool *what) {
+    (void)pthread_mutex_lock(&errand->lock);
+    *what = true;
+    (void)pthread_cond_broadcast(&errand->woken);
+    (void)pthread_mutex_unlock(&errand->lock);
+}
+
+static void await(struct errand *errand, const bool *what) {
+    (void)pthread_mutex_lock(&errand->lock);
+    while (!*what) {
+        (void)pthread_cond_wait(&errand->woken, &errand->lock);
+    }
+    (void)pthread_mutex_unlock(&errand->lock);
+}
+
+static void end_errand(struct commit *commit) {
+    struct errand *errand = (struct errand *)commit;
+    tell(errand, &errand->ended);
+}
 
 static enum status put_registration(struct commit *commit, struct store_writer *writer,
                                     struct detail *detail) {
     (void)detail;
-    return store_device_insert(writer, &((struct registration *)commit)->row);
+    return store_device_insert(writer, &((struct errand *)commit)->row);
 }
 
-static void end_registration(struct commit *commit) {
-    struct registration *registration = (struct registration *)commit;
-    (void)pthread_mutex_lock(&registration->lock);
-    registration->ended = true;
-    (void)pthread_cond_signal(&registration->woken);
-    (void)pthread_mutex_unlock(&registration->lock);
+static enum status stand_in_the_way(struct commit *commit, struct store_writer *writer,
+                                    struct detail *detail) {
+    struct errand *errand = (struct errand *)commit;
+    (void)writer;
+    (void)detail;
+    tell(errand, &errand->begun);
+    await(errand, &errand->open);
+    return STATUS_OK;
+}
+
+static const struct commit_kind registration_kind = {
+    .name = "register", .apply = put_registration, .done = end_errand};
+static const struct commit_kind gate_kind = {
+    .name = "gate", .apply = stand_in_the_way, .done = end_errand};
+
+static struct errand *errand_new(const struct commit_kind *kind) {
+    struct errand *errand = malloc(sizeof *errand);
+    ck_assert_ptr_nonnull(errand);
+    *errand = (struct errand){
+        .commit.kind = kind, .lock = PTHREAD_MUTEX_INITIALIZER, .woken = PTHREAD_COND_INITIALIZER};
+    return errand;
+}
+
+struct gate *gateway_hold(struct gateway *g) {
+    struct errand *errand = errand_new(&gate_kind);
+    ck_assert_int_eq(committer_submit(g->committer, &errand->commit), STATUS_OK);
+    await(errand, &errand->begun);
+    return (struct gate *)errand;
+}
+
+void gateway_let_go(struct gate *gate) {
+    struct errand *errand = (struct errand *)gate;
+    tell(errand, &errand->open);
+    await(errand, &errand->ended);
+    free(errand);
 }
 
 void gateway_register(struct gateway *g, struct soft_device *d, const uint8_t *idevid) {
-    static const struct commit_kind kind = {
-        .name = "register", .apply = put_registration, .done = end_registration};
-    struct registration registration = {.commit.kind = &kind,
-                                        .row.state = DEVICE_REGISTERED,
-                                        .lock = PTHREAD_MUTEX_INITIALIZER,
-                                        .woken = PTHREAD_COND_INITIALIZER};
+    struct errand *errand = errand_new(&registration_kind);
     uint8_t digest[32];
     ck_assert(public_key_spki_sha256(digest, &d->tpm.ek_public) == STATUS_OK);
-    hex_encode(registration.row.id, bytes_of(digest, 16));
-    (void)snprintf(registration.row.model, sizeof registration.row.model, "%s", d->model);
-    registration.row.updated = clock_unix();
+    errand->row.state = DEVICE_REGISTERED;
+    hex_encode(errand->row.id, bytes_of(digest, 16));
+    (void)snprintf(errand->row.model, sizeof errand->row.model, "%s", d->model);
+    errand->row.updated = clock_unix();
     if (idevid != NULL) {
-        memcpy(registration.row.idevid_sha256, idevid, sizeof registration.row.idevid_sha256);
+        memcpy(errand->row.idevid_sha256, idevid, sizeof errand->row.idevid_sha256);
     }
-    ck_assert_int_eq(committer_submit(g->committer, &registration.commit), STATUS_OK);
-    (void)pthread_mutex_lock(&registration.lock);
-    while (!registration.ended) {
-        (void)pthread_cond_wait(&registration.woken, &registration.lock);
-    }
-    (void)pthread_mutex_unlock(&registration.lock);
-    ck_assert_int_eq(registration.commit.status, STATUS_OK);
+    ck_assert_int_eq(committer_submit(g->committer, &errand->commit), STATUS_OK);
+    await(errand, &errand->ended);
+    ck_assert_int_eq(errand->commit.status, STATUS_OK);
+    free(errand);
 }
 
 json_t *gateway_audit(struct gateway *g, const char *action) {

@@ -274,7 +274,9 @@ struct caller caller_proxy(void) {
 
 struct exchange {
     struct http_exchange x; /* first */
-    const struct call *call;
+    struct call call;
+    char *body; /* a copy */
+    enum http_next next;
     struct arena arena;
     char path[512];
     pthread_mutex_t lock;
@@ -291,7 +293,7 @@ static void resume(struct http_exchange *x) {
 }
 
 static const char *request_header(const struct http_exchange *x, const char *name, size_t *count) {
-    const struct call *c = ((const struct exchange *)(const void *)x)->call;
+    const struct call *c = &((const struct exchange *)(const void *)x)->call;
     const char *value = NULL;
     if (strcasecmp(name, "Content-Type") == 0) {
         value = c->content_type != NULL ? c->content_type
@@ -320,7 +322,7 @@ static enum http_method method_of(const char *name) {
 static void begin(struct exchange *e, struct gateway *g, const struct call *c) {
     uint8_t id[16];
     *e = (struct exchange){
-        .call = c, .lock = PTHREAD_MUTEX_INITIALIZER, .woken = PTHREAD_COND_INITIALIZER};
+        .call = *c, .lock = PTHREAD_MUTEX_INITIALIZER, .woken = PTHREAD_COND_INITIALIZER};
     arena_init(&e->arena, (size_t)64 << 20);
     ck_assert_uint_lt(strlen(c->target), sizeof e->path);
     (void)snprintf(e->path, sizeof e->path, "%s", c->target);
@@ -334,7 +336,7 @@ static void begin(struct exchange *e, struct gateway *g, const struct call *c) {
     e->x.method_name = c->method;
     e->x.path = e->path;
     e->x.query = query == NULL ? "" : query;
-    e->x.peer = &c->caller->peer;
+    e->x.peer = &c->caller->peer; /* borrowed */
     e->x.received_us = clock_monotonic_us();
     e->x.arena = &e->arena;
     e->x.worker = g->worker[c->plane];
@@ -449,44 +451,46 @@ static bool pour(struct exchange *e, struct bytes body, size_t piece) {
     return true;
 }
 
-static struct reply call_alone(struct gateway *g, const struct call *c) {
+struct exchange *call_start(struct gateway *g, const struct call *c) {
     const struct http_service *service = api_service(g->api, c->plane);
-    struct reply out = {0};
-    struct exchange e;
-    char *copy = NULL;
-    begin(&e, g, c);
-    service->admit(service->context, &e.x);
-    if (e.x.status == 0) {
+    struct exchange *e = malloc(sizeof *e);
+    ck_assert_ptr_nonnull(e);
+    begin(e, g, c);
+    service->admit(service->context, &e->x);
+    if (e->x.status == 0) {
         size_t len = c->body == NULL ? 0 : c->body_len != 0 ? c->body_len : strlen(c->body);
-        copy = malloc(len == 0 ? 1 : len); /* of its very size: readers past its end are seen */
-        ck_assert_ptr_nonnull(copy);
+        e->body = malloc(len == 0 ? 1 : len); /* of its very size: readers past its end are seen */
+        ck_assert_ptr_nonnull(e->body);
         if (len > 0) {
-            memcpy(copy, c->body, len);
+            memcpy(e->body, c->body, len);
         }
         bool whole = true;
-        if (e.x.sink != NULL) {
-            whole = pour(&e, bytes_of(copy, len), c->piece) && !c->breaks_off;
+        if (e->x.sink != NULL) {
+            whole = pour(e, bytes_of(e->body, len), c->piece) && !c->breaks_off;
         } else {
-            e.x.body = bytes_of(copy, len);
+            e->x.body = bytes_of(e->body, len);
         }
-        enum http_next next = whole ? service->handle(service->context, &e.x) : HTTP_ANSWER;
-        while (next == HTTP_WAIT) {
-            wait_for(&e);
-            next = service->finish(service->context, &e.x);
-        }
+        e->next = whole ? service->handle(service->context, &e->x) : HTTP_ANSWER;
     }
-    if (c->breaks_off) {
-        service->ended(service->context, &e.x);
-        arena_free(&e.arena);
-        free(copy);
-        return out;
+    return e;
+}
+
+struct reply call_finish(struct gateway *g, struct exchange *e) {
+    const struct http_service *service = api_service(g->api, e->call.plane);
+    struct reply out = {0};
+    while (e->next == HTTP_WAIT) {
+        wait_for(e);
+        e->next = service->finish(service->context, &e->x);
     }
-    ck_assert_uint_ne(e.x.status, 0);
-    keep(&out, &e.x);
-    hold_against_contract(g, &e.x, c->plane, &out);
-    service->ended(service->context, &e.x);
-    arena_free(&e.arena);
-    free(copy);
+    if (!e->call.breaks_off) {
+        ck_assert_uint_ne(e->x.status, 0);
+        keep(&out, &e->x);
+        hold_against_contract(g, &e->x, e->call.plane, &out);
+    }
+    service->ended(service->context, &e->x);
+    arena_free(&e->arena);
+    free(e->body);
+    free(e);
     return out;
 }
 
@@ -499,7 +503,7 @@ struct reply call(struct gateway *g, const struct call *c) {
         service->admit(service->context, &beside[i].x);
         ck_assert_uint_eq(beside[i].x.status, 0);
     }
-    struct reply out = call_alone(g, c);
+    struct reply out = call_finish(g, call_start(g, c));
     for (unsigned i = 0; i < c->beside; i++) {
         service->ended(service->context, &beside[i].x);
         arena_free(&beside[i].arena);

@@ -77,6 +77,15 @@ struct call {
 };
 /* The caller frees the reply. Nothing but `status` is checked when it is not 0. */
 struct reply call(struct gateway *g, const struct call *what);
+/* The same in two steps: as far as it goes before it has to wait, and the rest. The caller, its path and its
+ * body are borrowed until then. */
+struct exchange;
+struct exchange *call_start(struct gateway *g, const struct call *what);
+struct reply call_finish(struct gateway *g, struct exchange *exchange);
+/* What is submitted in between waits, and then comes as one batch, in the order of submission. */
+struct gate;
+struct gate *gateway_hold(struct gateway *g);
+void gateway_let_go(struct gate *gate);
 struct reply admin(struct gateway *g, const char *role, const char *method, const char *target,
                    const char *body);
 /* One request whose answer must have this status, and code when it is not NULL. */

@@ -5,7 +5,6 @@
 #include "tests/unit/api_fixture.h"
 
 #include <check.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -430,109 +429,201 @@ START_TEST(an_answer_is_not_repeated_for_ever) {
 }
 END_TEST
 
-/* --- at the same time --- */
+/* --- at the same time ---
+ *
+ * Each looks at the store before any of them is written; then they come as one batch. */
 
-struct racer {
-    struct gateway g; /* with a worker of its own, and no contract */
-    const struct soft_device *device;
-    char text[ACTIVATION_BODY];
-    pthread_barrier_t *line;
-    struct reply reply;
-    pthread_t thread;
+struct turn { /* an activation */
+    struct caller nobody;
+    char target[96], body[ACTIVATION_BODY];
+    struct exchange *exchange;
 };
 
-static void *run(void *context) {
-    struct racer *racer = context;
-    const struct http_service *service = api_service(racer->g.api, PLANE_ENROL);
-    racer->g.worker[PLANE_ENROL] = service->worker_new(service->context, 1);
-    racer->g.contract = NULL;
-    (void)pthread_barrier_wait(racer->line);
-    racer->reply = device_activate_with(&racer->g, racer->device, racer->text);
-    service->worker_free(racer->g.worker[PLANE_ENROL]);
-    return NULL;
+static void take_turn(struct turn *turn, struct soft_device *d) {
+    turn->nobody = caller_nobody();
+    device_activation_body(d, turn->body);
+    (void)snprintf(turn->target, sizeof turn->target, "/v1/enrollments/%s/activate", d->enrollment);
+    turn->exchange = call_start(&g, &(struct call){.plane = PLANE_ENROL,
+                                                   .caller = &turn->nobody,
+                                                   .method = "POST",
+                                                   .target = turn->target,
+                                                   .body = turn->body});
 }
 
-static void race(struct racer racers[2], struct soft_device *one, struct soft_device *two) {
-    pthread_barrier_t line;
-    struct soft_device *const devices[2] = {one, two};
-    ck_assert_int_eq(pthread_barrier_init(&line, NULL, 2), 0);
-    for (int i = 0; i < 2; i++) {
-        racers[i] = (struct racer){.g = g, .device = devices[i], .line = &line};
-        device_activation_body(devices[i], racers[i].text);
-    }
-    for (int i = 0; i < 2; i++) {
-        ck_assert_int_eq(pthread_create(&racers[i].thread, NULL, run, &racers[i]), 0);
-    }
-    for (int i = 0; i < 2; i++) {
-        ck_assert_int_eq(pthread_join(racers[i].thread, NULL), 0);
-    }
-    (void)pthread_barrier_destroy(&line);
-}
-
-static void end_race(struct racer racers[2]) {
-    reply_free(&racers[0].reply);
-    reply_free(&racers[1].reply);
+static void race(struct reply replies[2], struct soft_device *one, struct soft_device *two) {
+    struct turn turns[2];
+    struct gate *gate = gateway_hold(&g);
+    take_turn(&turns[0], one);
+    take_turn(&turns[1], two);
+    gateway_let_go(gate);
+    replies[0] = call_finish(&g, turns[0].exchange);
+    replies[1] = call_finish(&g, turns[1].exchange);
 }
 
 START_TEST(two_activations_of_one_enrolment_give_one_identity) {
-    struct racer racers[2];
-    for (int round = 0; round < 6; round++) {
-        begin(&device);
-        race(racers, &device, &device);
-        expect_status(racers[0].reply, 200);
-        expect_status(racers[1].reply, 200);
-        ck_assert_str_eq(reply_text(&racers[0].reply, "identity_certificate"),
-                         reply_text(&racers[1].reply, "identity_certificate"));
-        end_race(racers);
-    }
+    struct reply replies[2];
+    begin(&device);
+    race(replies, &device, &device);
+    expect_status(replies[0], 200);
+    expect_status(replies[1], 200);
+    ck_assert_str_eq(reply_text(&replies[0], "identity_certificate"),
+                     reply_text(&replies[1], "identity_certificate"));
+    reply_free(&replies[0]);
+    reply_free(&replies[1]);
     ck_assert_uint_eq(count_devices(), 1);
 }
 END_TEST
 
-START_TEST(of_two_enrolments_of_one_tpm_one_holds) {
-    struct racer racers[2];
-    for (int round = 0; round < 6; round++) {
-        struct soft_device twin = device;
-        twin.blob = twin.secret = NULL;
-        twin.tpm.ak = twin.key = NULL;
-        device_reinstall(&twin);
-        begin(&device);
-        begin(&twin);
-        race(racers, &device, &twin);
-        unsigned one = racers[0].reply.status, two = racers[1].reply.status;
-        /* Whoever comes second finds its enrolment void. */
-        ck_assert_msg((one == 200 && two == 404) || (one == 404 && two == 200), "%u, %u", one, two);
-        end_race(racers);
-        private_key_free(twin.tpm.ak);
-        private_key_free(twin.key);
-        free(twin.blob);
-        free(twin.secret);
-        device_reinstall(&device);
-        device_join(&g, &device);
-    }
+START_TEST(of_two_enrolments_of_one_tpm_the_first_holds) {
+    struct reply replies[2];
+    struct soft_device twin = device;
+    twin.blob = twin.secret = NULL;
+    twin.tpm.ak = twin.key = NULL;
+    device_reinstall(&twin);
+    begin(&device);
+    begin(&twin);
+    race(replies, &device, &twin);
+    expect_status(replies[0], 200);
+    check_code(&replies[1], 404, "not_found"); /* void */
+    reply_free(&replies[0]);
+    reply_free(&replies[1]);
+    private_key_free(twin.tpm.ak);
+    private_key_free(twin.key);
+    free(twin.blob);
+    free(twin.secret);
     ck_assert_uint_eq(count_devices(), 1);
 }
 END_TEST
 
-START_TEST(of_two_tpms_with_one_ak_one_enrols) {
-    struct racer racers[2];
-    for (int round = 0; round < 6; round++) {
-        struct soft_device one, two;
-        device_init(&one, "acme-edge9");
-        device_init(&two, "acme-edge9");
-        struct ak own = swap_ak(&two, (struct ak){one.tpm.ak, one.tpm.ak_public});
-        begin(&one);
-        begin(&two);
-        race(racers, &one, &two);
-        bool first = racers[0].reply.status == 200;
-        ck_assert_uint_eq(racers[first ? 0 : 1].reply.status, 200);
-        check_code(&racers[first ? 1 : 0].reply, 409, "ak_in_use");
-        end_race(racers);
-        (void)swap_ak(&two, own);
-        device_cleanup(&one);
-        device_cleanup(&two);
+START_TEST(of_two_tpms_with_one_ak_the_first_enrols) {
+    struct reply replies[2];
+    struct soft_device one, two;
+    device_init(&one, "acme-edge9");
+    device_init(&two, "acme-edge9");
+    struct ak own = swap_ak(&two, (struct ak){one.tpm.ak, one.tpm.ak_public});
+    begin(&one);
+    begin(&two);
+    race(replies, &one, &two);
+    expect_status(replies[0], 200);
+    check_code(&replies[1], 409, "ak_in_use");
+    reply_free(&replies[0]);
+    reply_free(&replies[1]);
+    (void)swap_ak(&two, own);
+    device_cleanup(&one);
+    device_cleanup(&two);
+    ck_assert_uint_eq(count_devices(), 2);
+}
+END_TEST
+
+/* An operator's request that is written before the device's. */
+static struct exchange *ahead(const struct caller *caller, const char *method, const char *target,
+                              const char *body) {
+    return call_start(&g, &(struct call){.plane = PLANE_ADMIN,
+                                         .caller = caller,
+                                         .method = method,
+                                         .target = target,
+                                         .body = body});
+}
+
+START_TEST(an_activation_that_a_change_of_policy_overtakes_is_held_against_the_new_one) {
+    static const struct {
+        const char *before, *after, *code;
+        unsigned status;
+    } cases[] = {
+        {"{\"enrolment\":\"open\"}", "{\"enrolment\":\"closed\"}", "enrolment_closed", 403},
+        {"{\"enrolment\":\"open\"}", "{\"key_protection\":\"tpm\"}", "key_certification_required",
+         422},
+        {"{\"enrolment\":\"approval\"}", "{\"enrolment\":\"closed\"}", "enrolment_closed", 403},
+        /* No certificate was made ready for it: once more. */
+        {"{\"enrolment\":\"approval\"}", "{\"enrolment\":\"open\"}", "overloaded", 503},
+    };
+    struct soft_device other;
+    struct turn turn;
+    const struct caller admin_caller = caller_operator("admin");
+    device_init(&other, "acme-edge9");
+    expect_admin(&g, "admin", "PUT", "/v1/models/acme-edge9", cases[_i].before, 200, NULL);
+    begin(&other);
+    struct gate *gate = gateway_hold(&g);
+    struct exchange *change = ahead(&admin_caller, "PUT", "/v1/models/acme-edge9", cases[_i].after);
+    take_turn(&turn, &other);
+    gateway_let_go(gate);
+    struct reply reply = call_finish(&g, change);
+    expect_status(reply, 200);
+    reply_free(&reply);
+    reply = call_finish(&g, turn.exchange);
+    check_code(&reply, cases[_i].status, cases[_i].code);
+    reply_free(&reply);
+    ck_assert_uint_eq(count_devices(), 1);
+    if (cases[_i].status == 503) {
+        reply = device_activate(&g, &other);
+        expect_status(reply, 200);
+        reply_free(&reply);
     }
-    ck_assert_uint_eq(count_devices(), 7);
+    device_cleanup(&other);
+}
+END_TEST
+
+START_TEST(a_device_that_is_retired_while_it_enrols_gets_nothing) {
+    struct turn turn;
+    char target[96];
+    const struct caller operator= caller_operator("operator");
+    device_reinstall(&device);
+    begin(&device);
+    (void)snprintf(target, sizeof target, "/v1/devices/%s/retire", device.id);
+    struct gate *gate = gateway_hold(&g);
+    struct exchange *retirement = ahead(&operator, "POST", target, "{\"reason\":\"lost\"}");
+    take_turn(&turn, &device);
+    gateway_let_go(gate);
+    struct reply reply = call_finish(&g, retirement);
+    expect_status(reply, 200);
+    reply_free(&reply);
+    reply = call_finish(&g, turn.exchange);
+    check_code(&reply, 403, "device_retired");
+    reply_free(&reply);
+    check_state("retired", "lost");
+}
+END_TEST
+
+/* --- evidence of the time before --- */
+
+static const uint8_t idevid[32] = {0x1d, 0xe7, 0x1d, 1, 2, 3};
+
+/* Evidence by the AK before is under way when the device enrols again: with a factory identity its
+ * certificate stays the same. */
+START_TEST(evidence_by_an_ak_that_is_replaced_meanwhile_counts_for_nothing) {
+    static char body[BODY_SIZE];
+    struct soft_device other;
+    struct turn turn;
+    char nonce[48];
+    device_init(&other, "acme-edge9");
+    if (_i == 0) {
+        other.without_csr = true;
+        gateway_register(&g, &other, idevid);
+        other.caller.peer.authenticated = true;
+        memcpy(other.caller.peer.leaf_sha256, idevid, sizeof idevid);
+    }
+    device_join(&g, &other);
+    const struct caller former = other.caller;
+    device_challenge(&g, &other, nonce);
+    device_evidence_body(&other, body, nonce);
+    device_reinstall(&other);
+    begin(&other);
+    struct gate *gate = gateway_hold(&g);
+    take_turn(&turn, &other);
+    struct exchange *evidence = call_start(&g, &(struct call){.plane = PLANE_DEVICE,
+                                                              .caller = &former,
+                                                              .method = "POST",
+                                                              .target = "/v1/evidence",
+                                                              .body = body});
+    gateway_let_go(gate);
+    struct reply reply = call_finish(&g, turn.exchange);
+    expect_status(reply, 200);
+    reply_free(&reply);
+    reply = call_finish(&g, evidence);
+    check_code(&reply, 403, "forbidden");
+    reply_free(&reply);
+    check_decision(&g, other.id, "deny", "not_appraised");
+    device_cleanup(&other);
 }
 END_TEST
 
@@ -562,8 +653,12 @@ static Suite *suite(void) {
     tcase_add_test(t, the_secret_of_another_enrolment_activates_nothing);
     tcase_add_test(t, an_answer_is_not_repeated_for_ever);
     tcase_add_test(t, two_activations_of_one_enrolment_give_one_identity);
-    tcase_add_test(t, of_two_enrolments_of_one_tpm_one_holds);
-    tcase_add_test(t, of_two_tpms_with_one_ak_one_enrols);
+    tcase_add_test(t, of_two_enrolments_of_one_tpm_the_first_holds);
+    tcase_add_test(t, of_two_tpms_with_one_ak_the_first_enrols);
+    tcase_add_loop_test(
+        t, an_activation_that_a_change_of_policy_overtakes_is_held_against_the_new_one, 0, 4);
+    tcase_add_test(t, a_device_that_is_retired_while_it_enrols_gets_nothing);
+    tcase_add_loop_test(t, evidence_by_an_ak_that_is_replaced_meanwhile_counts_for_nothing, 0, 2);
     suite_add_tcase(s, t);
     return s;
 }
