@@ -59,8 +59,13 @@ enum status change_apply(struct commit *commit, struct store_writer *writer,
     if (status == STATUS_OK) {
         status = c->kind->apply(c, writer, detail);
     }
-    if (status != STATUS_OK || c->audit.action[0] == '\0') {
+    if (status != STATUS_OK) {
         return status;
+    }
+    if (c->audit.action[0] == '\0') {
+        return c->kind->silent ? STATUS_OK
+                               : status_fail(detail, STATUS_INTERNAL, "%s leaves no audit entry",
+                                             c->kind->commit.name);
     }
     c->audit.time_ms = c->now_ms;
     text_copy(c->audit.actor, sizeof c->audit.actor,

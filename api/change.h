@@ -19,6 +19,7 @@ struct change_kind {
     enum http_next (*answer)(struct change *c);
     /* It was undone, and c->problem is set. NULL: the answer is that problem and no more. */
     enum http_next (*refuse)(struct change *c);
+    bool silent; /* apply may leave no audit entry; else nothing is changed without one */
 };
 #define CHANGE_COMMIT(...) {.apply = change_apply, .done = change_done, __VA_ARGS__}
 
@@ -28,7 +29,7 @@ struct change {
     struct request *r;
     int64_t now_ms;            /* when the handler made it; seconds are change_now() */
     enum problem_kind problem; /* NUM_PROBLEMS: none */
-    struct audit_row audit;    /* action "": no entry */
+    struct audit_row audit;    /* action "": no entry, of a silent kind */
 };
 
 /* `size` bytes in the arena, a struct whose first member is a change. NULL: the arena is full. */

@@ -84,6 +84,10 @@ enum http_next proxy_update(struct request *r);
 enum http_next proxy_delete(struct request *r);
 extern const struct shape audit_query_shape;
 enum http_next audit_list(struct request *r);
+extern const struct shape audit_checkpoint_query_shape;
+enum http_next audit_checkpoint_list(struct request *r);
+extern const struct shape audit_prune_shape;
+enum http_next audit_prune(struct request *r);
 enum http_next fleet_show(struct request *r);
 enum http_next metrics_show(struct request *r);
 

@@ -92,6 +92,9 @@ static const struct route table[] = {
     ROUTE(ADMIN, PUT, "/v1/proxies/{name}", ROLE_ADMIN, proxy_update, READS(proxy_update_shape)),
     ROUTE(ADMIN, DELETE, "/v1/proxies/{name}", ROLE_ADMIN, proxy_delete),
     ROUTE(ADMIN, GET, "/v1/audit", ROLES_READ, audit_list, TAKES(audit_query_shape)),
+    ROUTE(ADMIN, GET, "/v1/audit/checkpoints", ROLES_READ, audit_checkpoint_list,
+          TAKES(audit_checkpoint_query_shape)),
+    ROUTE(ADMIN, POST, "/v1/audit/prune", ROLE_ADMIN, audit_prune, READS(audit_prune_shape)),
     ROUTE(ADMIN, GET, "/v1/fleet", ROLES_READ, fleet_show),
     ROUTE(ADMIN, GET, "/metrics", ROLES_READ, metrics_show, .frequent = true),
 

@@ -436,6 +436,21 @@ MUST_USE enum status store_audit_set_hash(struct store_writer *, int64_t seq,
                                           const uint8_t hash[static 32]);
 MUST_USE enum status store_audit_list(struct store_reader *, struct arena *, struct audit_row **out,
                                       size_t *num, int64_t after_seq, unsigned limit);
+struct audit_filter {   /* "" and 0: any */
+    const char *actor;  /* exactly */
+    const char *action; /* exactly; ending with a dot: all that begin so */
+    const char *object; /* exactly */
+    int64_t since_ms;   /* from then on */
+    int64_t until_ms;   /* before then */
+    bool newest_first; /* else oldest first; by time where since or until is given without object */
+    int64_t after_seq; /* goes on after this entry, in that order; 0: from the start */
+    unsigned limit;    /* entries found */
+    unsigned scan;     /* entries looked at: no request takes long, whatever it asks for */
+};
+/* What the filter lets through. *next is where to go on (after_seq), 0: there is no more. */
+MUST_USE enum status store_audit_find(struct store_reader *, struct arena *, struct audit_row **out,
+                                      size_t *num, int64_t *next,
+                                      const struct audit_filter *filter);
 /* At most `limit` entries after `after_seq`, by seq, without those that were pruned. The row lives
  * for the call only; false stops the walk, which is OK then. */
 typedef bool store_audit_visit(void *context, const struct audit_row *row);

@@ -58,6 +58,17 @@ static enum status get_row(struct step_change *s, struct store_writer *writer,
     return status;
 }
 
+/* The device, and how many credentials went with the step. */
+static struct bytes after_json(struct step_change *s) {
+    struct bytes device = device_json(&s->change, &s->row);
+    if (s->step->revocation == NULL || device.len == 0) {
+        return device;
+    }
+    const char *text = arena_printf(s->change.r->x->arena, "%.*s,\"credentials_revoked\":%zu}",
+                                    (int)device.len - 1, (const char *)device.data, s->num_revoked);
+    return text == NULL ? (struct bytes){NULL, 0} : bytes_of_text(text);
+}
+
 static enum status apply(struct change *c, struct store_writer *writer, struct detail *detail) {
     struct step_change *s = (struct step_change *)c;
     enum status status = get_row(s, writer, detail);
@@ -80,7 +91,7 @@ static enum status apply(struct change *c, struct store_writer *writer, struct d
                                                 s->step->revocation, &s->num_revoked);
     }
     change_audit(c, s->step->name, "device", s->row.id);
-    c->audit.after = device_json(c, &s->row);
+    c->audit.after = after_json(s);
     return status;
 }
 

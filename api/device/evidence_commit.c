@@ -125,16 +125,33 @@ static enum status check_device(struct evidence *e, struct store_writer *writer)
     return STATUS_OK;
 }
 
-static enum status write_credentials(struct evidence *e, struct store_writer *writer) {
+static enum status write_credentials(struct evidence *e, struct store_writer *writer,
+                                     size_t *num_revoked) {
+    *num_revoked = 0;
     if (e->row.verdict != VERDICT_TRUSTED) {
         return store_credential_revoke_device(writer, e->row.device_id, change_now(&e->change),
-                                              "untrusted", NULL);
+                                              "untrusted", num_revoked);
     }
     if (!e->grants) {
         return STATUS_OK;
     }
     memcpy(e->credential.sha256, e->job.sha256, sizeof e->credential.sha256);
     return store_credential_insert(writer, &e->credential);
+}
+
+static void write_audit(struct evidence *e, size_t num_revoked) {
+    struct json_out o;
+    json_out_init(&o, e->change.r->x->arena, 256);
+    json_out_object(&o, NULL);
+    json_out_text(&o, "appraisal_id", e->row.id);
+    json_out_text(&o, "verdict", verdict_name((enum verdict)e->row.verdict));
+    json_out_text(&o, "tier", tier_name((enum tier)e->row.tier));
+    json_out_text(&o, "key_protection", key_protection_name(e->row.key_protection));
+    json_out_text_or_null(&o, "serial", e->credential.serial);
+    json_out_int(&o, "credentials_revoked", (int64_t)num_revoked);
+    json_out_object_end(&o);
+    e->change.audit.after = json_out_end(&o);
+    change_audit(&e->change, "device.appraise", "device", e->row.device_id);
 }
 
 static enum status apply_appraised(struct change *c, struct store_writer *writer,
@@ -151,7 +168,12 @@ static enum status apply_appraised(struct change *c, struct store_writer *writer
     if (status == STATUS_OK) {
         status = store_appraisal_insert(writer, &e->row, APPRAISALS_KEPT);
     }
-    return status == STATUS_OK ? write_credentials(e, writer) : status;
+    size_t num_revoked = 0;
+    if (status == STATUS_OK) {
+        status = write_credentials(e, writer, &num_revoked);
+    }
+    write_audit(e, num_revoked);
+    return status;
 }
 
 static void publish(struct commit *commit, struct fleet_table *table) {
@@ -270,20 +292,6 @@ static void fill_credential(struct evidence *e) {
     e->change.commit.job = job;
 }
 
-static void write_audit(struct evidence *e) {
-    struct json_out o;
-    json_out_init(&o, e->change.r->x->arena, 256);
-    json_out_object(&o, NULL);
-    json_out_text(&o, "appraisal_id", e->row.id);
-    json_out_text(&o, "verdict", verdict_name((enum verdict)e->row.verdict));
-    json_out_text(&o, "tier", tier_name((enum tier)e->row.tier));
-    json_out_text(&o, "key_protection", key_protection_name(e->row.key_protection));
-    json_out_text_or_null(&o, "serial", e->credential.serial);
-    json_out_object_end(&o);
-    e->change.audit.after = json_out_end(&o);
-    change_audit(&e->change, "device.appraise", "device", e->row.device_id);
-}
-
 enum http_next evidence_conclude(struct evidence *e) {
     struct request *r = e->change.r;
     e->change.kind = &appraised_kind;
@@ -295,6 +303,5 @@ enum http_next evidence_conclude(struct evidence *e) {
     if (e->row.verdict == VERDICT_TRUSTED && r->device->state == DEVICE_ENROLLED) {
         fill_credential(e);
     }
-    write_audit(e);
     return change_submit(&e->change);
 }

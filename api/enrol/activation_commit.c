@@ -297,7 +297,8 @@ static enum http_next answer(struct change *c) {
 static const struct change_kind kind = {.commit =
                                             CHANGE_COMMIT(.name = "activation", .publish = publish),
                                         .apply = apply,
-                                        .answer = answer};
+                                        .answer = answer,
+                                        .silent = true};
 
 struct activation *activation_new(struct request *r) {
     return change_new(r, &kind, sizeof(struct activation));

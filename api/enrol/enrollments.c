@@ -75,8 +75,10 @@ static enum http_next answer(struct change *c) {
     return answer_json(c->r, 201, &o);
 }
 
-static const struct change_kind kind = {
-    .commit = CHANGE_COMMIT(.name = "enrollment"), .apply = apply, .answer = answer};
+static const struct change_kind kind = {.commit = CHANGE_COMMIT(.name = "enrollment"),
+                                        .apply = apply,
+                                        .answer = answer,
+                                        .silent = true};
 
 /* --- whether it may ---------------------------------------------------------------------------- */
 

@@ -1,4 +1,4 @@
-#include "db/sqlite/sqlite.h"
+#include "db/sqlite/audit.h"
 
 enum { ROW_MAX = 64 << 20 };
 
@@ -13,7 +13,7 @@ static enum status read_checkpoint(struct query *q, struct arena *arena, void *o
     return q->status;
 }
 
-static enum status read_audit(struct query *q, struct arena *arena, void *out) {
+enum status audit_read(struct query *q, struct arena *arena, void *out) {
     struct audit_row *row = out;
     row->seq = column_int(q);
     row->time_ms = column_int(q);
@@ -83,7 +83,7 @@ enum status store_audit_list(struct store_reader *reader, struct arena *arena,
     bind_int(&q, after_seq);
     bind_int(&q, limit);
     void *rows = NULL;
-    enum status status = rows_read(&q, arena, &rows, num, sizeof **out, read_audit);
+    enum status status = rows_read(&q, arena, &rows, num, sizeof **out, audit_read);
     if (status == STATUS_OK) {
         *out = rows;
     }
@@ -101,7 +101,7 @@ enum status store_audit_walk(struct store_reader *reader, int64_t after_seq, uns
         struct audit_row row = {0};
         struct arena arena;
         arena_init(&arena, ROW_MAX);
-        status = read_audit(&q, &arena, &row);
+        status = audit_read(&q, &arena, &row);
         if (status == STATUS_OK) {
             more = visit(context, &row);
             status = query_step(&q);

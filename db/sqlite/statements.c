@@ -36,6 +36,8 @@
     " coalesce((SELECT hash FROM audit WHERE seq = a.seq - 1),"                                    \
     " (SELECT hash FROM audit_checkpoint WHERE seq = a.seq - 1)),"                                 \
     " c.seq, c.hash, c.time, c.trust_domain, c.authority, c.signature"
+#define AUDIT_SCANNED            "seq, time_ms, actor, action, object"
+#define AUDIT_KEPT               "seq > coalesce((SELECT max(through_seq) FROM audit_prune), 0)"
 #define AUDIT_CHECKPOINT_COLUMNS "seq, hash, time, trust_domain, authority, signature"
 #define AUDIT_FROM               " FROM audit AS a LEFT JOIN audit_checkpoint AS c ON c.seq = a.seq"
 #define AUDIT_AFTER_PRUNED       "max(?1, coalesce((SELECT max(through_seq) FROM audit_prune), 0))"
@@ -220,6 +222,24 @@ const char *const statements[NUM_STATEMENTS] = {
     [SQL_AUDIT_SET_HASH] = "UPDATE audit SET hash = ?2 WHERE seq = ?1",
     [SQL_AUDIT_LIST] = "SELECT " AUDIT_COLUMNS AUDIT_FROM " WHERE a.seq > " AUDIT_AFTER_PRUNED
                        " ORDER BY a.seq LIMIT ?2",
+    [SQL_AUDIT_GET] = "SELECT " AUDIT_COLUMNS AUDIT_FROM " WHERE a.seq = ?",
+    /* What filters are held against, in the order and from the place that is asked for. */
+    [SQL_AUDIT_SCAN] =
+        "SELECT " AUDIT_SCANNED " FROM audit WHERE seq > " AUDIT_AFTER_PRUNED " ORDER BY seq",
+    [SQL_AUDIT_SCAN_BACK] =
+        "SELECT " AUDIT_SCANNED " FROM audit WHERE seq < ?1 AND " AUDIT_KEPT " ORDER BY seq DESC",
+    [SQL_AUDIT_SCAN_OBJECT] = "SELECT " AUDIT_SCANNED " FROM audit INDEXED BY audit_by_object"
+                              " WHERE seq > " AUDIT_AFTER_PRUNED " AND object = ?2 ORDER BY seq",
+    [SQL_AUDIT_SCAN_OBJECT_BACK] =
+        "SELECT " AUDIT_SCANNED " FROM audit INDEXED BY audit_by_object"
+        " WHERE seq < ?1 AND object = ?2 AND " AUDIT_KEPT " ORDER BY seq DESC",
+    [SQL_AUDIT_SCAN_TIME] = "SELECT " AUDIT_SCANNED " FROM audit INDEXED BY audit_by_time"
+                            " WHERE (seq > ?1 OR time_ms > ?2) AND time_ms >= ?2 AND time_ms < ?3"
+                            " AND " AUDIT_KEPT " ORDER BY time_ms, seq",
+    [SQL_AUDIT_SCAN_TIME_BACK] =
+        "SELECT " AUDIT_SCANNED " FROM audit INDEXED BY audit_by_time"
+        " WHERE (seq < ?1 OR time_ms < ?2) AND time_ms <= ?2 AND time_ms >= ?3 AND " AUDIT_KEPT
+        " ORDER BY time_ms DESC, seq DESC",
     [SQL_AUDIT_CHECKPOINT_INSERT] =
         "INSERT INTO audit_checkpoint (" AUDIT_CHECKPOINT_COLUMNS ") VALUES (?,?,?,?,?,?)",
     [SQL_AUDIT_CHECKPOINT_GET] =

@@ -208,8 +208,11 @@ void gateway_start(struct gateway *g) {
     fleet_thread_leave();
     g->contract = openapi_load("api/openapi.yaml");
     ck_assert_msg(g->contract != NULL, "run from the root of the source");
-    const struct committer_options options = {
-        .store = g->store, .signer = g->signer, .table = g->table, .policy = g->policy};
+    const struct committer_options options = {.store = g->store,
+                                              .signer = g->signer,
+                                              .table = g->table,
+                                              .policy = g->policy,
+                                              .checkpoint_entries = CHECKPOINT_ENTRIES};
     must(committer_start(&g->committer, &options, &detail), &detail, "committer");
     start_api(g);
 }
@@ -302,6 +305,8 @@ static const char *request_header(const struct http_exchange *x, const char *nam
         value = value != NULL && value[0] == '\0' ? NULL : value;
     } else if (strcasecmp(name, "If-Match") == 0) {
         value = c->if_match;
+    } else if (strcasecmp(name, "Accept") == 0) {
+        value = c->accept;
     }
     if (count != NULL) {
         *count = value != NULL;
@@ -370,10 +375,10 @@ static void keep(struct reply *out, const struct http_exchange *x) {
         memcpy(out->text, x->answer.data, x->answer.len);
     }
     out->text[x->answer.len] = '\0';
-    out->json = strstr(out->content_type, "json") == NULL
-                    ? NULL
-                    : json_loadb(out->text, out->len, JSON_REJECT_DUPLICATES, NULL);
-    if (strstr(out->content_type, "json") != NULL) {
+    bool is_json = strstr(out->content_type, "json") != NULL &&
+                   strstr(out->content_type, "ndjson") == NULL; /* lines of it are not one */
+    out->json = is_json ? json_loadb(out->text, out->len, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    if (is_json) {
         ck_assert_msg(out->json != NULL, "an answer that is not JSON: %s", out->text);
     }
 }

@@ -10,6 +10,8 @@
 
 #include <jansson.h>
 
+enum { CHECKPOINT_ENTRIES = 20 }; /* so many audit entries are signed soon */
+
 struct gateway {
     char folder[64];
     struct log log; /* everything, into the folder's file "log" */
@@ -74,6 +76,7 @@ struct call {
     unsigned beside;          /* so many of the same wait for their bodies meanwhile; at most 8 */
     const char *content_type; /* NULL: application/json with a body; "": none */
     const char *if_match;
+    const char *accept; /* NULL: none */
 };
 /* The caller frees the reply. Nothing but `status` is checked when it is not 0. */
 struct reply call(struct gateway *g, const struct call *what);

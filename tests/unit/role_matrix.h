@@ -61,6 +61,8 @@ static const struct role_matrix_row role_matrix[] = {
     {"PUT", "/v1/proxies/{name}", "a", false},
     {"DELETE", "/v1/proxies/{name}", "a", false},
     {"GET", "/v1/audit", "vowpa", false},
+    {"GET", "/v1/audit/checkpoints", "vowpa", false},
+    {"POST", "/v1/audit/prune", "a", false},
     {"GET", "/v1/fleet", "vowpa", false},
     {"GET", "/metrics", "vowpa", false},
 };
