@@ -59,6 +59,8 @@ libtss2-tcti-swtpm0t64|libtss2-tcti-swtpm0
 tpm2-openssl
 busybox
 mandoc
+dbus-daemon
+libtss2-rc0t64|libtss2-rc0
 sqlite3
 curl
 jq
@@ -191,6 +193,27 @@ check_system_wolfssl() {
     done
 }
 
+# A resource manager for simulated TPMs, as the kernel is one for a real one. Unpacked and not installed: the
+# package would start it on this machine's own TPM.
+unpack_resource_manager() {
+    [ ! -x "$deps/abrmd/usr/sbin/tpm2-abrmd" ] || return 0
+    say 'unpacking tpm2-abrmd'
+    rm -rf "$deps/abrmd.new"
+    mkdir "$deps/abrmd.new"
+    library=$(pick 'libtss2-tcti-tabrmd0t64|libtss2-tcti-tabrmd0')
+    (
+        cd "$deps/abrmd.new"
+        apt-get -q download tpm2-abrmd "$library" ||
+            { apt-get -q update && apt-get -q download tpm2-abrmd "$library"; } || exit 1
+        for package in *.deb; do
+            dpkg-deb -x "$package" . || exit 1
+        done
+        rm -f -- *.deb
+    ) || die 'tpm2-abrmd cannot be fetched'
+    rm -rf "$deps/abrmd"
+    mv "$deps/abrmd.new" "$deps/abrmd"
+}
+
 if [ "${CHECK:-0}" = 1 ]; then
     missing=$(missing_packages)
     [ -z "$missing" ] || die "missing for DEPS=$want: $(echo "$missing" | paste -s -d ' ')"
@@ -199,6 +222,7 @@ fi
 install_packages
 [ "$want" != run ] || exit 0
 mkdir -p "$deps"
+case $want in all | test) unpack_resource_manager ;; esac
 
 case $wolfssl in
 own) DEPS_DIR=$deps sh deploy/wolfssl.sh ;;

@@ -15,7 +15,8 @@ identity_good() {
 month=2592000
 
 enrol() {
-    if identity_good $month; then
+    if [ -z "$again" ] && identity_good $month; then
+        rm -rf "$state/enrolment"
         echo "enrolled: device $(json_file "$state/identity/result.json" .device_id)"
         return 0
     fi

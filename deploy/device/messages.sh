@@ -30,6 +30,7 @@ code_meaning() {
     too_many_pending) echo 'too many enrolments from this address wait' ;;
     key_certification_required) echo 'the model takes only keys that the TPM vouches for' ;;
     key_certification_invalid) echo 'the proof that the key lives in the TPM does not hold' ;;
+    identity_key_unproven) echo 'the model wants proof that the identity key is in the TPM, and there is none' ;;
     # evidence
     untrusted) echo 'what was booted is not what the operators approved' ;;
     quote_signature_invalid | quote_signature_unsupported) echo 'the quote is not signed by the attestation key that was enrolled' ;;
@@ -69,10 +70,12 @@ code_advice() {
     ak_unacceptable | ak_in_use | ak_revoked) echo "Set 'ak_handle' to a free handle and enrol again." ;;
     already_enrolled) echo 'Ask an operator to let it enrol again.' ;;
     key_certification_required) echo 'Install tpm2-openssl, and let identity_key and credential_key be auto or tpm.' ;;
+    identity_key_unproven) echo "Install tpm2-openssl, let identity_key be auto or tpm, and run 'gatehouse-device enrol --again'." ;;
+    forbidden) echo "Run 'gatehouse-device enrol --again', or ask an operator." ;;
     log_does_not_replay) echo "Check 'event_log' in the configuration. If it is right, the machine runs what its firmware did not log." ;;
     pcr_selection_mismatch | weak_pcr_bank) echo "Switch on the TPM's SHA-256 bank in the firmware." ;;
     quote_signature_invalid) echo "Is 'ak_handle' the one that was used for enrolment?" ;;
-    device_quarantined | device_retired | forbidden) echo 'Ask an operator.' ;;
+    device_quarantined | device_retired) echo 'Ask an operator.' ;;
     policy_changed | rate_limited | overloaded | storage_unavailable | internal | too_many_pending) echo 'Try again later.' ;;
     esac
 }

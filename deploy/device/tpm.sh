@@ -24,7 +24,7 @@ tpm_forget() {
 }
 
 tpm_complaint() {
-    printable "$(grep -v '^WARN' "$work/tpm.log" 2>/dev/null | grep -m 1 -i err || tail -n 1 "$work/tpm.log" 2>/dev/null || :)"
+    printable "$(grep -v WARN "$work/tpm.log" 2>/dev/null | grep -m 1 -i err || :)"
 }
 
 tpm_die() {
@@ -52,7 +52,6 @@ tpm_has_nv() { tpm nvreadpublic "$1" >/dev/null 2>&1; }
 tpm_attributes() {
     tpm readpublic -c "$1" | sed -n '/^attributes:/,/^[a-z]/s/^ *value: *//p' | head -n 1
 }
-tpm_type() { tpm readpublic -c "$1" | sed -n '/^type:/,/^[a-z]/s/^ *value: *//p' | head -n 1; }
 
 # --- the endorsement key -------------------------------------------------------------------------------
 
@@ -119,11 +118,9 @@ ek_matches() {
 # ak_ready DIRECTORY: the key at ak_handle, made when the handle is free; its public part in ak.pub.
 ak_ready() {
     if tpm_has_handle "$conf_ak_handle"; then
-        case "|$(tpm_attributes "$conf_ak_handle")|" in
-        *'|decrypt|'*) ak_foreign ;;
-        *'|restricted|'*'|sign|'*) ;;
-        *) ak_foreign ;;
-        esac
+        ak_is="|$(tpm_attributes "$conf_ak_handle")|"
+        case $ak_is in *'|decrypt|'*) ak_foreign ;; *'|restricted|'*) ;; *) ak_foreign ;; esac
+        case $ak_is in *'|sign|'*) ;; *) ak_foreign ;; esac
     else
         case $conf_ak_algorithm in ecc) ak_scheme=ecdsa ;; *) ak_scheme=rsassa ;; esac
         tpm createak -Q -C "$ek_handle" -c "$work/ak.ctx" -G "$conf_ak_algorithm" -g sha256 -s $ak_scheme >/dev/null &&

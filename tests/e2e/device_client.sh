@@ -67,6 +67,11 @@ same 'the gateway thinks so too' 'allow trusted' "$(decision edge)"
 before=$(readlink "$state/identity")
 ends 'who is enrolled enrols again: nothing happens' 0 enrol
 same 'the identity is the same' "$before" "$(readlink "$state/identity")"
+ends 'it can be made to' 0 enrol --again
+claim 'and has another' test "$before" != "$(readlink "$state/identity")"
+claim 'a pair' is_pair "$state/identity"
+ends 'the credential of before is void' 6 status
+ends 'so it is renewed' 0 renew
 before=$(readlink "$state/credential")
 ends 'a fresh credential is not renewed' 0 renew
 same 'it stays' "$before" "$(readlink "$state/credential")"
