@@ -28,6 +28,7 @@ code_meaning() {
     ak_in_use) echo "the attestation key is another device's too" ;;
     ak_revoked) echo 'the device gave this attestation key up when it enrolled again' ;;
     too_many_pending) echo 'too many enrolments from this address wait' ;;
+    identity_key_unproven) echo "Install tpm2-openssl, let identity_key be auto or tpm, and enrol again." ;;
     key_certification_required) echo 'the model takes only keys that the TPM vouches for' ;;
     key_certification_invalid) echo 'the proof that the key lives in the TPM does not hold' ;;
     identity_key_unproven) echo 'the model wants proof that the identity key is in the TPM, and there is none' ;;
@@ -44,6 +45,7 @@ code_meaning() {
     log_format_unsupported) echo 'the event log is not in the crypto-agile format' ;;
     clock_went_back) echo "the TPM's clock is behind an earlier quote" ;;
     csr_invalid) echo 'the certificate request is not acceptable' ;;
+    identity_key_unproven) echo "the model wants an identity whose key is in the TPM, and this device's is not" ;;
     # the device
     device_quarantined) echo 'an operator has put this device in quarantine' ;;
     device_retired) echo 'an operator has retired this device' ;;
