@@ -160,8 +160,9 @@ static void fill_device(struct activation *a, enum device_state state) {
     d->ek_certificate = e->ek_certificate.len > 0 ? e->ek_certificate : d->ek_certificate;
     d->ak_public = e->ak_public;
     d->key_protection = e->key_protection;
-    d->enrolled = d->last_seen = d->updated = change_now(&a->change);
+    d->last_seen = d->updated = change_now(&a->change);
     if (state != DEVICE_PENDING_APPROVAL) {
+        d->enrolled = change_now(&a->change);
         fill_identity(a);
     }
 }

@@ -68,6 +68,17 @@ must 'it makes keys' device_keys stranger
 device_enrolment stranger acme-edge9 >"$work/body"
 call enrol - POST /v1/enrollments "$work/body"
 answered 'a stranger may not, though its certificate is good' 403 enrolment_closed
+openssl x509 -inform DER -in "$work/stranger/ek.der" -noout -pubkey | openssl pkey -pubin -outform DER >"$work/spki"
+jq -n --arg ek "$(sha256sum <"$work/spki" | cut -d ' ' -f 1)" '{model: "acme-edge9", ek_sha256: $ek, note: "bay 7"}' >"$work/body"
+call admin admin POST /v1/devices "$work/body"
+answered 'once it is registered by the hash of its EK' 201
+must 'and begins' begin stranger
+activate stranger
+answered 'it enrols' 200
+same 'as what was registered' "$(cut -c 1-32 <<END
+$(sha256sum <"$work/spki")
+END
+)" "$(field .device_id)"
 must 'enrolment opens' policy open
 
 # --- one AK, one device ------------------------------------------------------------------------------
@@ -151,7 +162,7 @@ same "$rounds rounds: the repeated activation gives a working identity, the same
 same 'each enrolment is in the audit once' $rounds \
     $(($(audited device.enrol) + $(audited device.enrol_again) - before))
 call admin admin GET /v1/devices
-same 'and it is one device' 1 "$(field '.items | length')"
+same 'and it is one device, with the stranger' 2 "$(field '.items | length')"
 device_attests edge
 answered 'which attests' 201
 call admin admin GET '/v1/audit?limit=1000'

@@ -80,6 +80,14 @@ static void check_state(const char *state) {
     reply_free(&reply);
 }
 
+static void check_enrolled_at(bool enrolled) {
+    char target[96];
+    (void)snprintf(target, sizeof target, "/v1/devices/%s", device.id);
+    struct reply reply = admin(&g, "viewer", "GET", target, NULL);
+    ck_assert_int_eq(!json_is_null(json_object_get(reply.json, "enrolled_at")), enrolled);
+    reply_free(&reply);
+}
+
 static void check_audit(const char *action, const char *member, const char *value) {
     json_t *entry = gateway_audit(&g, action);
     ck_assert_msg(entry != NULL, "%s is not in the audit", action);
@@ -175,6 +183,7 @@ START_TEST(approval_lets_a_device_wait) {
     device.without_certificate = _i == 1;
     enrols(202, "pending_approval");
     check_state("pending_approval");
+    check_enrolled_at(false);
     check_decision(&g, device.id, "deny", "pending_approval");
     for (int i = 0; i < 3; i++) {
         activates(202, "pending_approval");
@@ -190,6 +199,7 @@ START_TEST(an_approved_device_gets_its_identity) {
     activates(200, "enrolled");
     activates(200, "enrolled"); /* again, for the answer may be lost */
     check_state("enrolled");
+    check_enrolled_at(true);
     expect(
         &g,
         &(struct call){
@@ -525,6 +535,17 @@ START_TEST(without_a_request_nothing_is_certified) {
 }
 END_TEST
 
+START_TEST(an_idevid_proves_nothing_of_where_its_key_is) {
+    set_model("{\"key_protection\":\"tpm\"}");
+    device.without_csr = true;
+    gateway_register(&g, &device, idevid);
+    begin();
+    struct reply reply = device_activate(&g, &device);
+    check_code(&reply, 422, "key_certification_required");
+    reply_free(&reply);
+}
+END_TEST
+
 static void add_closed(Suite *s) {
     TCase *t = tcase_create("closed");
     tcase_add_checked_fixture(t, start_closed, stop);
@@ -575,6 +596,7 @@ static void add_open(Suite *s) {
     tcase_add_test(t, a_device_with_an_idevid_keeps_it_as_its_identity);
     tcase_add_test(t, a_device_with_an_idevid_may_ask_for_an_identity_of_ours);
     tcase_add_test(t, without_a_request_nothing_is_certified);
+    tcase_add_test(t, an_idevid_proves_nothing_of_where_its_key_is);
     suite_add_tcase(s, t);
 }
 
