@@ -3,6 +3,7 @@
 #include "config/value.h"
 #include "server/base/clock.h"
 #include "server/base/file.h"
+#include "server/commands/gateway_note.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -276,6 +277,7 @@ void gateway_close(struct gateway *g, unsigned grace_ms) {
         api_set_ready(g->api, false);
         transport_stop(transport, grace_ms); /* the committer still answers who waits */
     }
+    gateway_note_stop(g);
     committer_stop(g->committer);
     transport_free(transport);
     api_free(g->api);

@@ -22,6 +22,7 @@ struct gateway { /* what is NULL was not started */
     struct api *api;
     _Atomic(struct transport *) transport; /* requests for /metrics may come before it is set */
     bool entered;                          /* this thread reads the table */
+    bool noted;                            /* the start is in the audit log */
 };
 
 /* Zero-initialised, config and log set. On failure gateway_close is still to be called. */

@@ -1,7 +1,7 @@
 #include "server/commands/commands.h"
 
 #include "server/base/file.h"
-#include "server/commands/gateway.h"
+#include "server/commands/gateway_note.h"
 #include "server/commands/load_config.h"
 #include "server/commands/notify.h"
 
@@ -191,6 +191,7 @@ static int run(struct gateway *g, const struct options *options, int signal_fd) 
         gateway_close(g, 0);
         return EXIT_FAILURE;
     }
+    gateway_note_start(g, options->config);
     log_event(g->log, LOG_INFO, "ready", log_str("version", GATEHOUSE_VERSION),
               log_int("pid", getpid()));
     notify_manager("READY=1");

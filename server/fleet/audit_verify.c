@@ -175,8 +175,9 @@ static enum status take_entry(struct audit_verifier *v, const struct entry_line 
     hex_encode(hash, bytes_of(digest, sizeof digest));
     if (memcmp(hash, e->hash.data, HEX_LEN) != 0) {
         return audit_verifier_break(v, AUDIT_HASH, due(v),
-                                    "its line was edited: it hashes to %s, and says %.*s", hash,
-                                    (int)HEX_LEN, (const char *)e->hash.data);
+                                    "the line, of entry %" PRId64
+                                    ", was edited: it hashes to %s, and says %.*s",
+                                    e->seq, hash, (int)HEX_LEN, (const char *)e->hash.data);
     }
     enum status status = check_place(v, e);
     if (status != STATUS_OK) {
