@@ -28,7 +28,7 @@ static const struct field query_fields[] = {
 const struct shape audit_query_shape = SHAPE(query_fields, struct audit_query);
 
 static enum http_next invalid(struct request *r, const char *what) {
-    return problem_detail(r->x, PROBLEM_INVALID_PARAMETER, what);
+    return problem_detail(r->x, PROBLEM_INVALID_PARAMETER, "%s", what);
 }
 
 /* --- lines ---------------------------------------------------------------------------------- */

@@ -51,8 +51,8 @@ static void sign(struct writer *out, struct bytes attest) {
  * firmwareVersion, name. */
 static void check_proven(const struct key_certification *in, struct bytes nonce) {
     struct bytes area = in->key_public, attest = in->certify_info, part, name;
-    uint16_t size, type, name_alg, attest_type;
-    uint32_t attributes, magic;
+    uint16_t size = 0, type = 0, name_alg = 0, attest_type = 0;
+    uint32_t attributes = 0, magic = 0;
     uint8_t digest[DIGEST_MAX];
     hold(bytes_u16be(&area, &size) == STATUS_OK && area.len == size);
     struct bytes public = area;
