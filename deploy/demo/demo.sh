@@ -36,6 +36,19 @@ step() {
     told=$1
     printf '\n%s%2d.%s %s\n' "$bold" $number "$plain" "$(printf '%s' "$1" | fold -s -w 96 | sed '2,$s/^/    /')"
 }
+# client DEVICE COMMAND...: the device's own program, which ends with $ended; what it says is shown, and is in $said.
+said=$work/said
+client() {
+    ended=0
+    device_client "$@" >"$said" 2>&1 || ended=$?
+    shift
+    called="gatehouse-device $*"
+    ran "$called"
+    sed 's/^gatehouse-device: //' "$said" | fold -s -w 90 | while IFS= read -r line; do fact "$line"; done
+}
+client_ends() { # CODE [WORD]: and has said that
+    if [ "$ended" != "$1" ] || ! grep -q "${2-}" "$said"; then fail "$called ended with $ended, not $1 and '${2-}': $(cat "$said")"; fi
+}
 http() {
     code=$(field '.code // empty') || code=''
     printf '    %s%s%s  %s%s%s\n' "$dim" "$called" "$plain" "$green" "$status${code:+ $code}" "$plain"
@@ -114,8 +127,9 @@ while read -r plane port; do fact "$plane: port $port"; done <"$work/ports"
 call public - GET /readyz
 expect 200
 
-step 'The operator makes a model: which PCRs its devices are to quote, how long a credential lives.'
-jq -n --arg name $model '{name: $name, description: "Acme Edge9 gateways", credential_lifetime_s: 3600}' >"$work/body"
+step 'The operator makes a model: who may enrol, how long a credential lives. New devices have to be approved.'
+jq -n --arg name $model '{name: $name, description: "Acme Edge9 gateways", credential_lifetime_s: 3600, enrolment: "approval"}' \
+    >"$work/body"
 call admin admin POST /v1/models "$work/body"
 expect 201
 
@@ -140,35 +154,28 @@ expect 200
 
 chapter 'A device earns a credential'
 
-step 'The device enrols: it shows EK, EK certificate, AK and a certificate request, and gets a secret that only its TPM can open.'
-must device_keys edge-1
-device_enrolment edge-1 $model >"$work/body"
-call enrol - POST /v1/enrollments "$work/body"
-expect 201
-enrollment=$(field .enrollment_id)
-fact "device id: $(field .device_id), from the EK"
+step 'The device enrols: it shows EK, EK certificate, AK and a certificate request, and its TPM opens what only it can open.'
+must device_configures edge-1 $model
+client edge-1 enrol
+client_ends 5 '^pending_approval: '
+id=$(sed -n 's/^pending_approval: device //p' "$said")
 
-step 'The TPM opens it, which ties AK and EK together: the device gets its identity certificate.'
-must device_activates edge-1 <"$answer" >"$work/body"
-ran 'tpm2 activatecredential ...'
-call enrol - POST "/v1/enrollments/$enrollment/activate" "$work/body"
+step 'That ties AK and EK together; whether the device belongs to the fleet, an operator says.'
+call admin admin POST "/v1/devices/$id/approve" "$work/empty"
 expect 200
-device_keeps_identity edge-1
+client edge-1 enrol
+client_ends 0 "^enrolled: device $id"
+must device_takes_over edge-1
 fact "$(openssl x509 -in "$work/edge-1.pem" -noout -ext subjectAltName | sed -n 's/^ *//;2p')"
-id=$(cat "$work/edge-1/id")
 
 step 'Who it is says nothing of what it runs: the proxy is told to keep it out.'
 expect_decision edge-1 'deny not_appraised'
 
 step 'The device asks for a nonce, and answers with a quote over it and its event log: it is trusted.'
-must device_attests edge-1
-ran 'tpm2 quote --pcr-list sha256:... --qualification NONCE'
-expect 201
-cp "$work/edge-1/evidence.json" "$work/good.json"
-field .credential.certificate >"$work/credential.pem"
-serial=$(field .credential.serial)
-fact "verdict: $(field .verdict), tier: $(field .tier), credential until $(field .credential.not_after)"
-fact "$(openssl x509 -in "$work/credential.pem" -noout -ext subjectAltName | sed -n 's/^ *//;2p')"
+client edge-1 attest
+client_ends 0 '^trusted: '
+serial=$(device_client edge-1 status --json | jq -r .credential.serial)
+fact "$(openssl x509 -in "$work/edge-1/state/credential/certificate.pem" -noout -ext subjectAltName | sed -n 's/^ *//;2p')"
 
 step 'The proxy asks again: the device may pass.'
 expect_decision edge-1 'allow trusted'
@@ -179,17 +186,16 @@ step 'An implant is loaded, and the firmware measured it. The device leaves that
 must device_runs edge-1 4 EV_EFI_BOOT_SERVICES_APPLICATION implant.efi hidden
 must device_runs edge-1 8 EV_IPL 'kernel_cmdline: module.sig_enforce=0' hidden
 ran 'tpm2 pcrextend 4:sha256=... 8:sha256=...'
-must device_attests edge-1
-expect 422 log_does_not_replay
+client edge-1 attest
+client_ends 8 '(log_does_not_replay)'
 fact 'its standing stays as it was, until its lease ends; no new credential'
 
 step 'It tells the truth instead: refused, with the findings; every credential that it has is revoked.'
 sh "$demo/bootlog.sh" add "$work/edge-1/log" 4 EV_EFI_BOOT_SERVICES_APPLICATION implant.efi >/dev/null
 sh "$demo/bootlog.sh" add "$work/edge-1/log" 8 EV_IPL 'kernel_cmdline: module.sig_enforce=0' >/dev/null
-must device_attests edge-1
-expect 403 untrusted
-appraisal=$(field .appraisal_id)
-fact "findings told to the device: $(field '.findings | join(", ")')"
+client edge-1 attest
+client_ends 3 '(untrusted)'
+appraisal=$(sed -n 's/.*for the operator: //p' "$said")
 
 step 'The operator sees all of it.'
 call admin admin GET "/v1/appraisals/$appraisal"
@@ -207,24 +213,39 @@ expect_decision edge-1 'deny untrusted'
 
 chapter 'What does not help'
 
-step 'Sending the good evidence of before once more: its nonce is used up.'
-call device edge-1 POST /v1/evidence "$work/good.json"
+step 'A second device, announced by its EK certificate, needs no approval. It enrols and attests, request by request.'
+must device_boot edge-2
+must device_keys edge-2
+jq -n --arg model $model --arg cert "$(b64 "$work/edge-2/ek.der")" '{model: $model, ek_certificate: $cert, note: "rack 4"}' >"$work/body"
+call admin admin POST /v1/devices "$work/body"
+expect 201
+device_enrolment edge-2 $model >"$work/body"
+call enrol - POST /v1/enrollments "$work/body"
+expect 201
+enrollment=$(field .enrollment_id)
+must device_activates edge-2 <"$answer" >"$work/body"
+call enrol - POST "/v1/enrollments/$enrollment/activate" "$work/body"
+expect 200
+device_keeps_identity edge-2
+must device_attests edge-2
+expect 201
+cp "$work/edge-2/evidence.json" "$work/good.json"
+
+step 'Sending that good evidence once more: its nonce is used up.'
+call device edge-2 POST /v1/evidence "$work/good.json"
 expect 409 nonce_used
 
 step 'The good quote under a new nonce: the TPM signed another one.'
-call device edge-1 POST /v1/challenges "$work/empty"
+call device edge-2 POST /v1/challenges "$work/empty"
 jq --arg nonce "$(field .nonce)" '.nonce = $nonce' "$work/good.json" >"$work/body"
-call device edge-1 POST /v1/evidence "$work/body"
+call device edge-2 POST /v1/evidence "$work/body"
 expect 422 nonce_mismatch
 
 step "Another device's nonce: it was not given to this one."
-must device_boot edge-2
-must device_keys edge-2
-must device_enrols edge-2 $model
-call device edge-2 POST /v1/challenges "$work/empty"
+call device edge-1 POST /v1/challenges "$work/empty"
 expect 201
-must device_evidence edge-1 <"$answer" >"$work/body"
-call device edge-1 POST /v1/evidence "$work/body"
+must device_evidence edge-2 <"$answer" >"$work/body"
+call device edge-2 POST /v1/evidence "$work/body"
 expect 409 nonce_unknown
 
 step "A stranger's certificate: no connection, on any plane."
@@ -241,8 +262,8 @@ chapter 'And back'
 step 'The device is repaired and boots clean: it is trusted again, with a new credential.'
 must device_power_off edge-1
 must device_boot edge-1
-must device_attests edge-1
-expect 201
+client edge-1 renew
+client_ends 0 '^trusted: '
 expect_decision edge-1 'allow trusted'
 
 step 'Every change has its entry in the audit log.'
@@ -257,7 +278,9 @@ if [ -n "${KEEP-}" ]; then
     cat <<END
 
 Everything is still running; work folder $work
-  the device asks for its standing:
+  the device attests once more:
+    $demo/../device/gatehouse-device --config $work/edge-1/client.conf attest
+  it asks for its standing:
     curl --cacert $work/server-ca.pem --cert $work/edge-1.pem --key $work/edge-1.key https://127.0.0.1:$(port_of device)/v1/self
   the proxy asks for a decision:
     curl --cacert $work/server-ca.pem --cert $work/proxy.pem --key $work/proxy.key https://127.0.0.1:$(port_of proxy)/v1/decisions/$id

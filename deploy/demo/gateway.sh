@@ -151,6 +151,12 @@ device_client() {
     ${client_shell-} "$demo/../device/gatehouse-device" --config "$client_config" "$@"
 }
 
+# device_takes_over DEVICE: the client's identity becomes DEVICE.pem, DEVICE.key and DEVICE/id, for calls by hand.
+device_takes_over() {
+    cp "$work/$1/state/identity/certificate.pem" "$work/$1.pem" && cp "$work/$1/state/identity/key.pem" "$work/$1.key" &&
+        jq -r .device_id "$work/$1/state/identity/result.json" >"$work/$1/id"
+}
+
 # decision DEVICE: what the proxy is told about it, "allow trusted".
 decision() {
     call proxy proxy GET "/v1/decisions/$(cat "$work/$1/id")"
