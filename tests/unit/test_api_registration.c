@@ -6,6 +6,8 @@
 #include "tests/unit/api_fixture.h"
 
 #include <check.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -709,6 +711,35 @@ START_TEST(a_store_that_fails_is_503_and_the_upload_may_be_sent_again) {
 }
 END_TEST
 
+/* Mends the store once the committer has tried in vain. */
+static void *mend(void *context) {
+    struct committer_counters counters;
+    (void)context;
+    do {
+        committer_count(g.committer, &counters);
+        (void)sched_yield();
+    } while (counters.storage_retries == 0);
+    gateway_break_store(&g, false);
+    return NULL;
+}
+
+START_TEST(a_batch_that_is_tried_again_is_counted_once) {
+    struct text lines = many(1, 300);
+    add(&lines, "{\"model\":\"nobody\",\"ek_sha256\":\"" DIGEST "\"}\nx\n");
+    announce(7);
+    gateway_break_store(&g, true);
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, mend, NULL), 0);
+    struct reply reply = upload(ndjson_type, "?model=acme-edge9", lines.data);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    check_upload(&reply, 302, 299, 1, "301 unknown_model, 302 malformed_row");
+    reply_free(&reply);
+    ck_assert_int_eq(num_registered(), 300);
+    ck_assert_uint_eq(audited("device.register", NULL), 2);
+    free(lines.data);
+}
+END_TEST
+
 /* Each call of this test opens an upload and lets it break off: their places are given back. */
 START_TEST(uploads_give_their_places_back) {
     struct caller caller = caller_operator("operator");
@@ -765,6 +796,7 @@ int main(void) {
                         sizeof wrong_uploads / sizeof wrong_uploads[0]);
     tcase_add_test(tests, an_upload_of_nothing_registers_nothing);
     tcase_add_test(tests, a_store_that_fails_is_503_and_the_upload_may_be_sent_again);
+    tcase_add_test(tests, a_batch_that_is_tried_again_is_counted_once);
     tcase_add_test(tests, uploads_give_their_places_back);
     tcase_add_test(tests, uploads_beyond_four_at_a_time_are_told_to_come_back);
     Suite *suite = suite_create("api: registration");
