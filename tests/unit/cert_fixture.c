@@ -117,7 +117,7 @@ struct bytes cert_oaep_spki(size_t key, struct bytes parameters) {
     uint8_t plain[KEY_SPKI_MAX], buffer[KEY_SPKI_MAX + 256];
     struct writer p = writer_of(plain, sizeof plain), w = writer_of(buffer, sizeof buffer);
     struct public_key public;
-    struct bytes fields, algorithm, bits, in;
+    struct bytes fields = {0}, algorithm = {0}, bits = {0}, in;
     private_key_public(cert_key(key), &public);
     need(public_key_to_spki(&p, &public) == STATUS_OK, "no key");
     in = writer_bytes(&p);
