@@ -350,6 +350,7 @@ static enum http_next refuse_batch(struct change *c) {
 }
 
 static const struct change_kind batch_kind = {.commit = CHANGE_COMMIT(.name = "device.upload"),
+                                              .silent = true, /* with nothing new */
                                               .apply = apply,
                                               .answer = answer_batch,
                                               .refuse = refuse_batch};
