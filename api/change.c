@@ -1,5 +1,6 @@
 #include "api/change.h"
 
+#include "api/two_person.h"
 #include "server/base/clock.h"
 #include "server/fleet/audit_chain.h"
 
@@ -56,6 +57,9 @@ enum status change_apply(struct commit *commit, struct store_writer *writer,
     struct change *c = (struct change *)commit;
     c->problem = NUM_PROBLEMS;
     enum status status = check_operator(c, writer);
+    if (status == STATUS_OK && c->r->approval != NULL) {
+        status = two_person_take(c, writer, detail);
+    }
     if (status == STATUS_OK) {
         status = c->kind->apply(c, writer, detail);
     }
@@ -94,6 +98,10 @@ static enum http_next finish(struct request *r) {
 }
 
 enum http_next change_submit(struct change *c) {
+    return two_person_wanted(c->r) ? two_person_propose(c->r) : change_enqueue(c);
+}
+
+enum http_next change_enqueue(struct change *c) {
     struct request *r = c->r;
     r->finish = finish;
     r->pending = c;

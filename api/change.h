@@ -37,8 +37,11 @@ MUST_USE void *change_new(struct request *r, const struct change_kind *kind, siz
 int64_t change_now(const struct change *c);
 /* What the audit entry says; apply may set it anew. `kind` and `id` are written "kind:id". */
 void change_audit(struct change *c, const char *action, const char *kind, const char *id);
-/* HTTP_WAIT, or HTTP_ANSWER when the committer takes no more. */
+/* HTTP_WAIT, or HTTP_ANSWER when the committer takes no more. Where the route takes two people, the
+ * request is proposed instead (api/two_person.h), and the change is dropped. */
 enum http_next change_submit(struct change *c);
+/* The same, but for that. */
+enum http_next change_enqueue(struct change *c);
 /* For apply: sets the problem and returns the status. */
 MUST_USE enum status change_fail(struct change *c, enum problem_kind problem, enum status status);
 

@@ -93,6 +93,18 @@ static bool is_media(const char *type, const char *name) {
     return strcasecmp(type, "charset=utf-8") == 0 || strcasecmp(type, "charset=\"utf-8\"") == 0;
 }
 
+static bool set_route(struct request *r, const struct route_match *match) {
+    r->route = match->route;
+    for (size_t i = 0; i < match->num_params; i++) {
+        r->param[i] = arena_text_n(r->x->arena, match->param[i], match->param_len[i]);
+        if (r->param[i] == NULL) {
+            (void)problem(r->x, PROBLEM_INTERNAL);
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool take_route(struct request *r) {
     struct http_exchange *x = r->x;
     struct route_match found;
@@ -106,15 +118,7 @@ static bool take_route(struct request *r) {
         (void)problem(x, PROBLEM_FORBIDDEN);
         return false;
     }
-    r->route = found.route;
-    for (size_t i = 0; i < found.num_params; i++) {
-        r->param[i] = arena_text_n(x->arena, found.param[i], found.param_len[i]);
-        if (r->param[i] == NULL) {
-            (void)problem(x, PROBLEM_INTERNAL);
-            return false;
-        }
-    }
-    return true;
+    return set_route(r, &found);
 }
 
 /* Where no field is required the body may be left out, and with it its type. */
@@ -146,6 +150,14 @@ static bool takes_type(struct request *r) {
     return false;
 }
 
+static bool read_query(struct request *r) {
+    if (r->x->query[0] == '\0' && r->route->query == NULL) {
+        return true;
+    }
+    r->query = shape_read_query(r->x, r->route->query);
+    return r->query != NULL;
+}
+
 /* What can be known before the body is read. */
 static bool admit_request(struct request *r) {
     struct http_exchange *x = r->x;
@@ -161,11 +173,8 @@ static bool admit_request(struct request *r) {
         (void)problem(x, PROBLEM_UNSUPPORTED_MEDIA_TYPE);
         return false;
     }
-    if (x->query[0] != '\0' || r->route->query != NULL) {
-        r->query = shape_read_query(x, r->route->query);
-        if (r->query == NULL) {
-            return false;
-        }
+    if (!read_query(r)) {
+        return false;
     }
     return r->route->admit == NULL || r->route->admit(r);
 }
@@ -215,6 +224,22 @@ static enum http_next handle(void *context, struct http_exchange *x) {
     bool shaped = r->route->body_rule == BODY_SHAPE || r->route->body_rule == BODY_ROWS;
     if (shaped && x->sink == NULL && !read_body(r)) {
         return HTTP_ANSWER;
+    }
+    return r->route->handle(r);
+}
+
+enum http_next dispatch_again(struct request *r, const struct route_match *match,
+                              const char *query) {
+    struct http_exchange *x = r->x;
+    x->query = query;
+    if (!set_route(r, match) || !read_query(r)) {
+        return HTTP_ANSWER;
+    }
+    if (r->route->body_rule == BODY_SHAPE) {
+        r->body = shape_read_body(x, r->route->body);
+        if (r->body == NULL) {
+            return HTTP_ANSWER;
+        }
     }
     return r->route->handle(r);
 }

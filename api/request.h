@@ -50,15 +50,16 @@ struct request {
     struct api *api;
     struct api_worker *worker;
     enum config_plane plane;
-    const struct route *route;
+    const struct route *route;           /* what is carried out */
     const char *param[ROUTE_MAX_PARAMS]; /* terminated */
     const void *body, *query;            /* what the route's shapes say */
     enum media media;                    /* of the body */
     /* Who asks. */
-    char actor[STORE_NAME + 16];     /* "operator:alice", "device:<id>", "proxy:<name>", "" */
-    char operator_name[STORE_NAME];  /* admin plane */
-    unsigned role;                   /* a single ROLE_ */
-    const struct device_row *device; /* device plane, as of when the request came in */
+    char actor[STORE_NAME + 16];         /* "operator:alice", "device:<id>", "proxy:<name>", "" */
+    char operator_name[STORE_NAME];      /* admin plane */
+    unsigned role;                       /* a single ROLE_ */
+    const struct device_row *device;     /* device plane, as of when the request came in */
+    const struct approval_row *approval; /* the proposal that is being carried out, or NULL */
     /* After HTTP_WAIT. */
     enum http_next (*finish)(struct request *r);
     void *pending;

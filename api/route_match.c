@@ -38,6 +38,14 @@ static bool is_parameter_byte(char c) {
            c == '_' || c == '.';
 }
 
+enum http_method http_method_from_name(const char *name) {
+    enum http_method method = HTTP_GET;
+    while (method < HTTP_OTHER && strcmp(http_method_name(method), name) != 0) {
+        method++;
+    }
+    return method;
+}
+
 /* The parameter that `path` starts with; 0 when there is none. */
 static size_t parameter_len(const char *path) {
     size_t len = 0;
@@ -157,6 +165,9 @@ static const char *route_fault(const struct route *route) {
     }
     if (route->body_rule == BODY_ROWS && route->admit == NULL) {
         return "nobody takes its rows";
+    }
+    if (route->two_person != 0 && (route->plane != PLANE_ADMIN || route->method == HTTP_GET)) {
+        return "it takes two people, and changes nothing that operators may change";
     }
     return NULL;
 }

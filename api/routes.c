@@ -15,7 +15,8 @@
 enum {
     AUTHORS = ROLE_AUTHOR | ROLE_ADMIN,
     APPROVERS = ROLE_APPROVER | ROLE_ADMIN,
-    OPERATORS = ROLE_OPERATOR | ROLE_ADMIN
+    OPERATORS = ROLE_OPERATOR | ROLE_ADMIN,
+    DECIDERS = ROLES_READ & ~(unsigned)ROLE_VIEWER /* and of the role that the proposal needs */
 };
 
 static const struct route table[] = {
@@ -76,6 +77,13 @@ static const struct route table[] = {
     ROUTE(ADMIN, GET, "/v1/credentials/{serial}", ROLES_READ, credential_show),
     ROUTE(ADMIN, POST, "/v1/credentials/{serial}/revoke", OPERATORS, credential_revoke,
           READS(reason_shape)),
+    ROUTE(ADMIN, POST, "/v1/credentials/revoke", OPERATORS, credential_revoke_bulk,
+          READS(bulk_revocation_shape), .two_person = TWO_PERSON_BULK_REVOKE),
+    ROUTE(ADMIN, GET, "/v1/approvals", ROLES_READ, approval_list, TAKES(approval_query_shape)),
+    ROUTE(ADMIN, GET, "/v1/approvals/{id}", ROLES_READ, approval_show),
+    ROUTE(ADMIN, POST, "/v1/approvals/{id}/approve", DECIDERS, approval_approve,
+          READS(empty_shape)),
+    ROUTE(ADMIN, POST, "/v1/approvals/{id}/reject", DECIDERS, approval_reject, READS(reason_shape)),
     ROUTE(ADMIN, GET, "/v1/operators", ROLES_READ, operator_list, TAKES(page_shape)),
     ROUTE(ADMIN, POST, "/v1/operators", ROLE_ADMIN, operator_create, READS(operator_create_shape)),
     ROUTE(ADMIN, GET, "/v1/operators/{name}", ROLES_READ, operator_show),

@@ -44,6 +44,9 @@ struct route {
     enum body_rule body_rule;
     const struct shape *body;  /* with BODY_SHAPE and BODY_ROWS */
     const struct shape *query; /* NULL: takes no parameters */
+    unsigned two_person;       /* enum two_person: under which rule it is proposed, and carried out
+                                  when a second operator approves it. A handler that ends with
+                                  change_submit needs to know nothing of this. 0: none */
     bool frequent;             /* logged at level debug when all went well */
     bool (*admit)(
         struct request *r); /* NULL, or: may it go on to read the body? Else it answered */
@@ -70,5 +73,6 @@ struct route_match {
 void routes_match(struct route_match *out, const struct route_table *table, enum config_plane plane,
                   enum http_method method, const char *path);
 const char *http_method_name(enum http_method method);
+enum http_method http_method_from_name(const char *name); /* HTTP_OTHER when it is none */
 
 #endif

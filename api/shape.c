@@ -167,6 +167,43 @@ static bool read_subjects(struct http_exchange *x, const char *where, const stru
     return true;
 }
 
+static bool read_string_field(struct http_exchange *x, const char *where, const struct field *field,
+                              const json_t *value, void *to) {
+    if (!json_is_string(value)) {
+        return bad_field(x, where, field, "must be a string");
+    }
+    const char *text = json_string_value(value);
+    size_t len = json_string_length(value);
+    switch (field->type) {
+    case FIELD_TEXT:
+        return read_text(x, where, field, text, len, to);
+    case FIELD_BASE64:
+        return read_base64(x, where, field, text, len, to);
+    default:
+        return read_sha256(x, where, field, text, to);
+    }
+}
+
+static bool read_ids(struct http_exchange *x, const char *where, const struct field *field,
+                     json_t *array, struct id_list *out) {
+    const struct field each = {field->name, FIELD_TEXT, true, 1, 128, 0};
+    size_t num = json_array_size(array);
+    if (!length_is_fine(field, num)) {
+        return bad_field(x, where, field, "too few or too many");
+    }
+    const char **id = arena_array(x->arena, num, sizeof *id);
+    if (id == NULL) {
+        return bad_field(x, where, field, "too large");
+    }
+    for (size_t i = 0; i < num; i++) {
+        if (!read_string_field(x, where, &each, json_array_get(array, i), &id[i])) {
+            return false;
+        }
+    }
+    *out = (struct id_list){id, num};
+    return true;
+}
+
 static const struct field certification_fields[] = {
     {"certify_info", FIELD_BASE64, true, 1, KEY_CERTIFICATION_PART_MAX,
      offsetof(struct key_certification, certify_info)},
@@ -188,23 +225,6 @@ static bool read_certification(struct http_exchange *x, const char *where,
                        sizeof certification_fields / sizeof certification_fields[0], out);
 }
 
-static bool read_string_field(struct http_exchange *x, const char *where, const struct field *field,
-                              const json_t *value, void *to) {
-    if (!json_is_string(value)) {
-        return bad_field(x, where, field, "must be a string");
-    }
-    const char *text = json_string_value(value);
-    size_t len = json_string_length(value);
-    switch (field->type) {
-    case FIELD_TEXT:
-        return read_text(x, where, field, text, len, to);
-    case FIELD_BASE64:
-        return read_base64(x, where, field, text, len, to);
-    default:
-        return read_sha256(x, where, field, text, to);
-    }
-}
-
 static bool read_field(struct http_exchange *x, const char *where, const struct field *field,
                        json_t *value, void *to) {
     switch (field->type) {
@@ -217,6 +237,9 @@ static bool read_field(struct http_exchange *x, const char *where, const struct 
         }
         *(bool *)to = json_is_true(value);
         return true;
+    case FIELD_IDS:
+        return json_is_array(value) ? read_ids(x, where, field, value, to)
+                                    : bad_field(x, where, field, "must be an array");
     case FIELD_SUBJECTS:
         return json_is_array(value) ? read_subjects(x, where, field, value, to)
                                     : bad_field(x, where, field, "must be an array");

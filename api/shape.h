@@ -15,6 +15,7 @@ enum field_type {
     FIELD_SHA256,   /* struct bytes of 32, from 64 lower-case hex digits */
     FIELD_INTEGER,  /* int64_t, within min and max */
     FIELD_BOOLEAN,  /* bool */
+    FIELD_IDS,      /* struct id_list; min and max count ids of 1 to 128 bytes */
     FIELD_SUBJECTS, /* struct subject_list: the subjects of a batch of decisions; at most max */
     FIELD_KEY_CERTIFICATION /* struct key_certification, from {"certify_info":b64,"signature":b64,
                                "public":b64}: each 1 to KEY_CERTIFICATION_PART_MAX bytes */
@@ -43,6 +44,11 @@ struct subject {
 };
 struct subject_list {
     struct subject *subject;
+    size_t num;
+};
+
+struct id_list {
+    const char **id;
     size_t num;
 };
 

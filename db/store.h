@@ -400,6 +400,35 @@ MUST_USE enum status store_proxy_put(struct store_writer *, const struct proxy_r
                                      bool replace);
 MUST_USE enum status store_proxy_delete(struct store_writer *, const char *name);
 
+/* --- requests that wait for a second person --- */
+enum approval_state {
+    APPROVAL_PENDING = 1, /* until it expires */
+    APPROVAL_APPROVED,    /* and carried out, in one transaction */
+    APPROVAL_REJECTED
+};
+struct approval_row {
+    char id[STORE_ID];
+    enum approval_state state;
+    char rule[33]; /* what asks for two people: "bulk_revoke" */
+    char method[9], path[513], query[513];
+    char proposed_by[STORE_NAME], decided_by[STORE_NAME]; /* operators; "" while not */
+    char reason[129];                                     /* of a rejection */
+    int64_t created, expires, decided;                    /* 0 while not */
+    struct bytes body;
+};
+MUST_USE enum status store_approval_get(struct store_reader *, struct arena *,
+                                        struct approval_row *out, const char *id);
+/* Without the bodies; of one state, or 0: all. By id. */
+MUST_USE enum status store_approval_list(struct store_reader *, struct arena *,
+                                         struct approval_row **out, size_t *num,
+                                         enum approval_state state, struct store_page page);
+/* Forgets what expired 30 days before row->created, then inserts. LIMIT: `max` are pending then. */
+MUST_USE enum status store_approval_insert(struct store_writer *, const struct approval_row *row,
+                                           unsigned max);
+/* Sets state, decided_by, reason and decided. CONFLICT: it is decided already, or had expired at
+ * row->decided. */
+MUST_USE enum status store_approval_decide(struct store_writer *, const struct approval_row *row);
+
 /* --- audit --- */
 /* A hash chain: server/fleet/audit_chain.h computes the hashes, here they are only kept. Entries
  * and checkpoints never change; only pruning removes any, up to a checkpoint. */

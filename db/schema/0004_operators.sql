@@ -1,5 +1,5 @@
 -- Operators have one to four certificates each, so that one can be replaced while the other is in
--- use; the right to a change that two people have to agree on waits in `approval`.
+-- use; what two people have to agree on waits in `approval`.
 
 ALTER TABLE operator RENAME TO operator_1;
 CREATE TABLE operator (
@@ -41,8 +41,6 @@ CREATE TABLE approval (
     created INTEGER NOT NULL,
     expires INTEGER NOT NULL,
     decided INTEGER NOT NULL,
-    content_type TEXT NOT NULL,
     body BLOB NOT NULL -- last: a list need not read past it
 ) STRICT;
-CREATE INDEX approval_pending ON approval (expires) WHERE state = 1;
-CREATE INDEX approval_by_state ON approval (state, id);
+CREATE INDEX approval_by_expiry ON approval (expires);

@@ -43,6 +43,9 @@
 #define AUDIT_AFTER_PRUNED       "max(?1, coalesce((SELECT max(through_seq) FROM audit_prune), 0))"
 #define OPERATOR_COLUMNS         "name, role, disabled, created, updated"
 #define REGISTERED_COLUMNS       "certificate_sha256, disabled, created, updated"
+#define APPROVAL_COLUMNS                                                                           \
+    "id, state, rule, method, path, query, proposed_by, decided_by, reason, created, expires, "    \
+    "decided"
 
 const char *const statements[NUM_STATEMENTS] = {
     [SQL_BEGIN_READ] = "BEGIN",
@@ -206,6 +209,16 @@ const char *const statements[NUM_STATEMENTS] = {
         " VALUES (?,?,?,?,?,?)",
     [SQL_OPERATOR_CERTIFICATE_DELETE] =
         "DELETE FROM operator_certificate WHERE sha256 = ?2 AND operator = ?1",
+
+    [SQL_APPROVAL_GET] = "SELECT " APPROVAL_COLUMNS ", body FROM approval WHERE id = ?",
+    [SQL_APPROVAL_LIST] = "SELECT " APPROVAL_COLUMNS " FROM approval"
+                          " WHERE id > ?1 AND (?2 = 0 OR state = ?2) ORDER BY id LIMIT ?3",
+    [SQL_APPROVAL_FORGET] = "DELETE FROM approval WHERE expires < ?",
+    [SQL_APPROVAL_COUNT] = "SELECT count(*) FROM approval WHERE state = 1 AND expires > ?",
+    [SQL_APPROVAL_INSERT] =
+        "INSERT INTO approval (" APPROVAL_COLUMNS ", body) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [SQL_APPROVAL_DECIDE] = "UPDATE approval SET state = ?2, decided_by = ?3, reason = ?4,"
+                            " decided = ?5 WHERE id = ?1 AND state = 1 AND expires > ?5",
 
     [SQL_PROXY_GET] = "SELECT name, dialect, " REGISTERED_COLUMNS " FROM proxy WHERE name = ?",
     [SQL_PROXY_LIST] = "SELECT name, dialect, " REGISTERED_COLUMNS

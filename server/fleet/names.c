@@ -39,16 +39,29 @@ static uint32_t hash_of(const char *name) {
     return hash;
 }
 
-enum status names_intern(struct names *names, uint32_t *out, const char *name) {
+/* The name's slot, or the free one where it belongs. */
+static uint32_t slot_of(const struct names *names, const char *name) {
     uint32_t at = hash_of(name) % SLOTS;
-    while (names->slot[at] != 0) {
-        uint32_t number = names->slot[at] - 1;
-        if (strcmp(names->name[number], name) == 0) {
-            *out = number;
-            return STATUS_OK;
-        }
+    while (names->slot[at] != 0 && strcmp(names->name[names->slot[at] - 1], name) != 0) {
         at = (at + 1) % SLOTS;
     }
+    return at;
+}
+
+bool names_find(const struct names *names, uint32_t *out, const char *name) {
+    uint32_t at = slot_of(names, name);
+    if (names->slot[at] == 0) {
+        return false;
+    }
+    *out = names->slot[at] - 1;
+    return true;
+}
+
+enum status names_intern(struct names *names, uint32_t *out, const char *name) {
+    if (names_find(names, out, name)) {
+        return STATUS_OK;
+    }
+    uint32_t at = slot_of(names, name);
     if (names->num == NAMES_MAX) {
         return STATUS_LIMIT;
     }

@@ -12,6 +12,8 @@ MUST_USE enum status names_new(struct names **out);
 void names_free(struct names *names); /* NULL is allowed */
 /* The number of the name, a new one if it has none. LIMIT, MEMORY. */
 MUST_USE enum status names_intern(struct names *names, uint32_t *out, const char *name);
+/* The writer's: the number of the name. False: it has none. */
+MUST_USE bool names_find(const struct names *names, uint32_t *out, const char *name);
 /* Copies the name, cut to fit. */
 void names_copy(const struct names *names, char *out, size_t size, uint32_t number);
 

@@ -449,6 +449,13 @@ enum status fleet_put_credential(struct fleet_table *table, const struct credent
     return STATUS_OK;
 }
 
+static void revoke_all_of(struct device *device) {
+    for (struct credential *c = atomic_load(&device->credentials); c != NULL;
+         c = atomic_load(&c->next)) {
+        (void)atomic_fetch_or(&c->flags, CREDENTIAL_REVOKED);
+    }
+}
+
 void fleet_deny_device(struct fleet_table *table, const char *device_id) {
     struct device *device = writer_device(table, device_id);
     if (device == NULL) {
@@ -458,9 +465,27 @@ void fleet_deny_device(struct fleet_table *table, const char *device_id) {
     atomic_store(&device->standing,
                  standing_of((uint32_t)(standing >> 32), (enum device_state)(standing >> 16 & 0xff),
                              VERDICT_UNTRUSTED, (enum tier)(standing & 0xff)));
-    for (struct credential *c = atomic_load(&device->credentials); c != NULL;
-         c = atomic_load(&c->next)) {
-        (void)atomic_fetch_or(&c->flags, CREDENTIAL_REVOKED);
+    revoke_all_of(device);
+}
+
+void fleet_revoke_device(struct fleet_table *table, const char *device_id) {
+    struct device *device = writer_device(table, device_id);
+    if (device != NULL) {
+        revoke_all_of(device);
+    }
+}
+
+void fleet_revoke_model(struct fleet_table *table, const char *model) {
+    uint32_t number = 0;
+    bool all = model[0] == '\0';
+    if (!all && !names_find(table->models, &number, model)) {
+        return;
+    }
+    for (size_t i = 0; i < table->device_pool.num; i++) {
+        struct device *device = pool_at(&table->device_pool, i);
+        if (all || atomic_load(&device->standing) >> 32 == number) {
+            revoke_all_of(device);
+        }
     }
 }
 

@@ -77,6 +77,10 @@ MUST_USE enum status fleet_put_credential(struct fleet_table *table,
 /* Its verdict becomes untrusted, all its credentials are revoked. */
 void fleet_deny_device(struct fleet_table *table, const char *device_id);
 void fleet_revoke_credential(struct fleet_table *table, const char *serial);
+/* Every credential of a device; of the devices of a model, or with "" of all. Verdicts stay. The
+ * whole fleet is looked at for a model. */
+void fleet_revoke_device(struct fleet_table *table, const char *device_id);
+void fleet_revoke_model(struct fleet_table *table, const char *model);
 /* Drops credentials that expired over FLEET_REMEMBERS_S ago. Looks at `limit` devices, and goes on
  * from there the next time. */
 void fleet_prune(struct fleet_table *table, int64_t now, unsigned limit);

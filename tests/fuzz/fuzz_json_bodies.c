@@ -41,6 +41,16 @@ static void check_subjects(const struct subject_list *list, const struct field *
     }
 }
 
+static void check_ids(const void *at, const struct field *field) {
+    struct id_list list;
+    memcpy(&list, at, sizeof list);
+    hold(list.id == NULL ? !field->required : within(field, list.num));
+    for (size_t i = 0; i < list.num; i++) {
+        hold(strlen(list.id[i]) >= 1 && strlen(list.id[i]) <= 128);
+        touch(bytes_of_text(list.id[i]));
+    }
+}
+
 static void check_certification(const struct key_certification *in, bool required) {
     const struct bytes parts[] = {in->certify_info, in->signature, in->key_public};
     for (size_t i = 0; i < 3; i++) {
@@ -79,6 +89,9 @@ static void check_field(const struct field *field, const void *at) {
         hold(flag <= 1);
         break;
     }
+    case FIELD_IDS:
+        check_ids(at, field);
+        break;
     case FIELD_SUBJECTS:
         check_subjects(at, field);
         break;

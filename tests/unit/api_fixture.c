@@ -217,6 +217,25 @@ void gateway_start(struct gateway *g) {
     start_api(g);
 }
 
+struct gateway *gateway_worker(const struct gateway *g) {
+    struct gateway *mine = malloc(sizeof *mine);
+    ck_assert_ptr_nonnull(mine);
+    *mine = *g;
+    for (enum config_plane plane = 0; plane < NUM_PLANES; plane++) {
+        const struct http_service *service = api_service(g->api, plane);
+        mine->worker[plane] = service->worker_new(service->context, 1);
+        ck_assert_ptr_nonnull(mine->worker[plane]);
+    }
+    return mine;
+}
+
+void gateway_worker_end(struct gateway *mine) {
+    for (enum config_plane plane = NUM_PLANES; plane-- > 0;) {
+        api_service(mine->api, plane)->worker_free(mine->worker[plane]);
+    }
+    free(mine);
+}
+
 void gateway_stop(struct gateway *g) {
     char command[128];
     committer_stop(g->committer);
@@ -456,6 +475,9 @@ static bool pour(struct exchange *e, struct bytes body, size_t piece) {
     return true;
 }
 
+/* The reader of the contract has one owner at a time; tests call from several threads. */
+static pthread_mutex_t contract_lock = PTHREAD_MUTEX_INITIALIZER;
+
 struct exchange *call_start(struct gateway *g, const struct call *c) {
     const struct http_service *service = api_service(g->api, c->plane);
     struct exchange *e = malloc(sizeof *e);
@@ -490,7 +512,9 @@ struct reply call_finish(struct gateway *g, struct exchange *e) {
     if (!e->call.breaks_off) {
         ck_assert_uint_ne(e->x.status, 0);
         keep(&out, &e->x);
+        (void)pthread_mutex_lock(&contract_lock);
         hold_against_contract(g, &e->x, e->call.plane, &out);
+        (void)pthread_mutex_unlock(&contract_lock);
     }
     service->ended(service->context, &e->x);
     arena_free(&e->arena);

@@ -36,6 +36,9 @@ struct gateway {
 /* A gateway with an operator of every role (named after it), the proxy "edge" and no model. */
 void gateway_start(struct gateway *g);
 void gateway_stop(struct gateway *g);
+/* The same gateway as another worker thread sees it, on that very thread; and its end. */
+struct gateway *gateway_worker(const struct gateway *g);
+void gateway_worker_end(struct gateway *mine);
 /* What was logged so far, terminated; the caller frees it. */
 char *gateway_log(const struct gateway *g);
 /* Makes every write to the store fail, or lets them work again. */

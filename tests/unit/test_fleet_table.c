@@ -309,6 +309,35 @@ START_TEST(a_denied_device_is_not_allowed_by_any_old_credential) {
 }
 END_TEST
 
+START_TEST(what_is_revoked_at_once_is_denied_and_nothing_else) {
+    char other[STORE_ID];
+    sample_id(other, 'd', 2);
+    ck_assert_int_eq(fleet_put_device(table, other, "core", DEVICE_ENROLLED, VERDICT_TRUSTED, 0),
+                     STATUS_OK);
+    give(2, 2, 1000, 2000);
+    fleet_revoke_model(table, "nobody");
+    fleet_revoke_device(table, "nobody");
+    fleet_decide_device(table, &d, id, 1500);
+    ck_assert(d.allow);
+    fleet_revoke_model(table, "edge");
+    denied(REASON_CREDENTIAL_REVOKED, REASON_CREDENTIAL_REVOKED, 1500);
+    fleet_decide_device(table, &d, other, 1500);
+    ck_assert(d.allow);
+    fleet_revoke_device(table, other);
+    fleet_decide_device(table, &d, other, 1500);
+    ck_assert_int_eq(d.reason, REASON_CREDENTIAL_REVOKED);
+    give(3, 1, 1400, 2400); /* who proves itself again is trusted again */
+    give(4, 2, 1400, 2400);
+    fleet_decide_device(table, &d, id, 1500);
+    ck_assert(d.allow);
+    fleet_revoke_model(table, "");
+    fleet_decide_device(table, &d, id, 1500);
+    ck_assert(!d.allow);
+    fleet_decide_device(table, &d, other, 1500);
+    ck_assert(!d.allow);
+}
+END_TEST
+
 START_TEST(denying_who_is_not_there_does_nothing) {
     sample_id(id, 'd', 77);
     fleet_deny_device(table, id);
@@ -631,6 +660,7 @@ int main(void) {
     tcase_add_test(trusted, a_credential_that_came_revoked_is_denied);
     tcase_add_test(trusted, a_valid_credential_does_not_vouch_for_an_expired_one);
     tcase_add_test(trusted, a_denied_device_is_not_allowed_by_any_old_credential);
+    tcase_add_test(trusted, what_is_revoked_at_once_is_denied_and_nothing_else);
     tcase_add_test(trusted, denying_who_is_not_there_does_nothing);
     tcase_add_test(trusted, a_credential_of_nobody_or_with_a_known_serial_is_refused);
     tcase_add_test(trusted, serials_are_newest_first_and_bounded);

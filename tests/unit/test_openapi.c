@@ -96,6 +96,24 @@ START_TEST(the_roles_are_those_of_the_table) {
 }
 END_TEST
 
+START_TEST(what_takes_two_people_is_that_of_the_table) {
+    const struct route_table *all = routes_all();
+    char name[OPENAPI_TEXT];
+    for (size_t i = 0; i < all->num; i++) {
+        const struct route *route = &all->route[i];
+        size_t rule = openapi_member(doc, operation_of(route), "x-two-person");
+        if ((rule != 0) != (route->two_person != 0)) {
+            complain(route, "differs about", "taking two people");
+        }
+        if (rule != 0) {
+            openapi_value(doc, rule, name);
+            ck_assert_str_eq(name, config_two_person_name((enum two_person)route->two_person));
+            ck_assert_uint_ne(openapi_path(doc, operation_of(route), "responses", "202", NULL), 0);
+        }
+    }
+}
+END_TEST
+
 START_TEST(the_security_is_that_of_the_plane) {
     static const char *const schemes[NUM_PLANES] = {
         [PLANE_DEVICE] = "identity", [PLANE_PROXY] = "proxy", [PLANE_ADMIN] = "operator"};
@@ -281,6 +299,7 @@ int main(void) {
     tcase_add_test(t, every_route_is_in_the_document);
     tcase_add_test(t, every_operation_is_a_route);
     tcase_add_test(t, the_roles_are_those_of_the_table);
+    tcase_add_test(t, what_takes_two_people_is_that_of_the_table);
     tcase_add_test(t, the_security_is_that_of_the_plane);
     tcase_add_test(t, bodies_have_the_fields_of_the_document);
     tcase_add_test(t, query_parameters_are_those_of_the_document);

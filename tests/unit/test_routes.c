@@ -73,6 +73,27 @@ START_TEST(a_route_without_a_handler_does_not_start) {
 }
 END_TEST
 
+START_TEST(a_route_that_changes_nothing_does_not_take_two_people) {
+    struct route route = good;
+    route.two_person = TWO_PERSON_BULK_REVOKE;
+    ck_assert(check_table(&route, 1, NULL) == STATUS_INVALID);
+    route.method = HTTP_POST;
+    ck_assert(check_table(&route, 1, NULL) == STATUS_OK);
+    route.plane = PLANE_DEVICE;
+    route.roles = ROLE_DEVICE;
+    ck_assert(check_table(&route, 1, NULL) == STATUS_INVALID);
+}
+END_TEST
+
+START_TEST(a_method_is_found_by_its_name) {
+    for (enum http_method m = HTTP_GET; m < HTTP_OTHER; m++) {
+        ck_assert_int_eq(http_method_from_name(http_method_name(m)), m);
+    }
+    ck_assert_int_eq(http_method_from_name("get"), HTTP_OTHER);
+    ck_assert_int_eq(http_method_from_name(""), HTTP_OTHER);
+}
+END_TEST
+
 START_TEST(a_route_whose_body_has_no_shape_does_not_start) {
     struct route route = good;
     route.body_rule = BODY_SHAPE;
@@ -239,6 +260,8 @@ int main(void) {
                         sizeof strangers / sizeof strangers[0]);
     tcase_add_test(t, an_admin_route_that_admins_may_not_call_does_not_start);
     tcase_add_test(t, a_route_without_a_handler_does_not_start);
+    tcase_add_test(t, a_route_that_changes_nothing_does_not_take_two_people);
+    tcase_add_test(t, a_method_is_found_by_its_name);
     tcase_add_test(t, a_route_whose_body_has_no_shape_does_not_start);
     tcase_add_loop_test(t, a_pattern_that_is_none_does_not_start, 0,
                         sizeof bad_patterns / sizeof bad_patterns[0]);

@@ -2,6 +2,7 @@
 #include "tests/unit/store_fixture.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -923,6 +924,75 @@ START_TEST(an_expired_certificate_is_no_way_in) {
 }
 END_TEST
 
+/* --- approvals --- */
+
+static struct approval_row sample_approval(unsigned n, int64_t created) {
+    struct approval_row row = {.state = APPROVAL_PENDING,
+                               .rule = "bulk_revoke",
+                               .method = "POST",
+                               .path = "/v1/credentials/revoke",
+                               .proposed_by = "alice",
+                               .created = created,
+                               .expires = created + 100,
+                               .body = bytes_of_text("{}")};
+    sample_id(row.id, 'p', n);
+    return row;
+}
+
+static enum status insert_approval(unsigned n, int64_t created, unsigned max) {
+    struct approval_row row = sample_approval(n, created);
+    return store_fixture_write(&f, store_approval_insert(f.writer, &row, max));
+}
+
+static enum status decide_approval(unsigned n, enum approval_state state, int64_t now) {
+    struct approval_row row = sample_approval(n, 0);
+    row.state = state;
+    row.decided = now;
+    (void)snprintf(row.decided_by, sizeof row.decided_by, "bob");
+    return store_fixture_write(&f, store_approval_decide(f.writer, &row));
+}
+
+START_TEST(an_approval_is_decided_once_and_before_it_expires) {
+    struct approval_row row;
+    ck_assert_int_eq(insert_approval(1, 1000, 10), STATUS_OK);
+    ck_assert_int_eq(insert_approval(2, 1000, 10), STATUS_OK);
+    ck_assert_int_eq(decide_approval(1, APPROVAL_APPROVED, 1099), STATUS_OK);
+    ck_assert_int_eq(decide_approval(1, APPROVAL_APPROVED, 1099), STATUS_CONFLICT);
+    ck_assert_int_eq(decide_approval(1, APPROVAL_REJECTED, 1099), STATUS_CONFLICT);
+    ck_assert_int_eq(decide_approval(2, APPROVAL_APPROVED, 1100), STATUS_CONFLICT);
+    ck_assert_int_eq(decide_approval(3, APPROVAL_APPROVED, 1), STATUS_CONFLICT);
+    ck_assert_int_eq(store_approval_get(f.reader, &f.arena, &row, sample_approval(1, 0).id),
+                     STATUS_OK);
+    ck_assert_int_eq(row.state, APPROVAL_APPROVED);
+    ck_assert_str_eq(row.decided_by, "bob");
+    ck_assert_int_eq(row.decided, 1099);
+    ck_assert(bytes_equal(row.body, bytes_of_text("{}")));
+    ck_assert_int_eq(store_approval_get(f.reader, &f.arena, &row, sample_approval(3, 0).id),
+                     STATUS_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(approvals_that_wait_are_counted_and_old_ones_forgotten) {
+    struct approval_row *rows;
+    size_t num;
+    ck_assert_int_eq(insert_approval(1, 1000, 2), STATUS_OK);
+    ck_assert_int_eq(insert_approval(2, 1050, 2), STATUS_OK);
+    ck_assert_int_eq(insert_approval(3, 1099, 2), STATUS_LIMIT);
+    ck_assert_int_eq(insert_approval(3, 1100, 2), STATUS_OK); /* the first has expired */
+    ck_assert_int_eq(decide_approval(3, APPROVAL_REJECTED, 1101), STATUS_OK);
+    ck_assert_int_eq(insert_approval(4, 1101, 2), STATUS_OK);
+    ck_assert_int_eq(store_approval_list(f.reader, &f.arena, &rows, &num, 0, all), STATUS_OK);
+    ck_assert_uint_eq(num, 4);
+    ck_assert_int_eq(store_approval_list(f.reader, &f.arena, &rows, &num, APPROVAL_REJECTED, all),
+                     STATUS_OK);
+    ck_assert_uint_eq(num, 1);
+    ck_assert_str_eq(rows[0].id, sample_approval(3, 0).id);
+    ck_assert_int_eq(insert_approval(5, 1101 + 31 * 86400, 2), STATUS_OK);
+    ck_assert_int_eq(store_approval_list(f.reader, &f.arena, &rows, &num, 0, all), STATUS_OK);
+    ck_assert_uint_eq(num, 1);
+}
+END_TEST
+
 START_TEST(a_proxys_name_and_certificate_are_taken_once) {
     struct proxy_row row = sample_proxy("edge-1"), back;
     ck_assert_int_eq(store_fixture_write(&f, store_proxy_put(f.writer, &row, false)), STATUS_OK);
@@ -1067,6 +1137,8 @@ int main(void) {
     tcase_add_test(empty, an_operator_has_one_to_four_certificates);
     tcase_add_test(empty, a_certificate_belongs_to_one_operator);
     tcase_add_test(empty, an_expired_certificate_is_no_way_in);
+    tcase_add_test(empty, an_approval_is_decided_once_and_before_it_expires);
+    tcase_add_test(empty, approvals_that_wait_are_counted_and_old_ones_forgotten);
     tcase_add_test(empty, a_proxys_name_and_certificate_are_taken_once);
     tcase_add_test(empty, the_audit_log_has_no_gaps);
     tcase_add_test(empty, an_audit_entry_comes_back_with_the_hash_of_the_one_before);
