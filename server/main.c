@@ -35,6 +35,19 @@ static const struct command {
     {"check-config", command_check_config, "--config FILE",
      "say what is wrong with a configuration",
      "Looks at the settings, and whether the files that they name can be read.\n"},
+    {"operator", command_operator,
+     "add --config FILE --name NAME --role ROLE --certificate PEM [--replace] | list --config FILE",
+     "register an operator on the host, or list them",
+     "For the first operator, and for when nobody can come in any more: while the gateway runs, "
+     "the\n"
+     "API does it (/v1/operators). Run it as the user who owns the store; the audit log gets\n"
+     "\"host:\" and that user's name.\n"
+     "  --role          viewer, operator, author, approver or admin\n"
+     "  --certificate   PEM; one that admin.anchors vouch for\n"
+     "  --replace       an operator of that name gets this role, this certificate and no other,\n"
+     "                  and is enabled again\n"
+     "list prints a line for each certificate: name, role, enabled or disabled, SHA-256, end and\n"
+     "subject, with tabs between them.\n"},
     {"inspect", command_inspect, "FILE", "print a firmware event log as JSON",
      "FILE is a TCG event log, such as /sys/kernel/security/tpm0/binary_bios_measurements;\n"
      "- is standard input.\n"},

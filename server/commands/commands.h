@@ -17,6 +17,9 @@ int command_appraise(int argc, char **argv);
 int command_init(int argc, char **argv);
 /* serve --config FILE: the gateway, until it is told to stop. 0: it was told so; 1; 2. */
 int command_serve(int argc, char **argv);
+/* operator add --config FILE --name NAME --role ROLE --certificate PEM [--replace], operator list
+ * --config FILE: 0; 1; 2. */
+int command_operator(int argc, char **argv);
 /* check-config --config FILE: 0; 1: every mistake is on standard error; 2. */
 int command_check_config(int argc, char **argv);
 /* audit export|verify: 0; 1: it failed, or the chain is broken; 2. */
