@@ -2,6 +2,7 @@
 
 #include "api/dispatch.h"
 #include "api/limiter.h"
+#include "api/lockout.h"
 #include "api/request.h"
 
 #include <stdlib.h>
@@ -46,7 +47,10 @@ static enum status fill(struct api *api, const struct api_options *options, stru
         api->plane[plane] = (struct api_plane){.api = api, .plane = plane};
         dispatch_service(&api->plane[plane].service, &api->plane[plane]);
     }
-    return limiter_new(&api->limiter, options->config->enrolment_per_ip_per_minute);
+    status = lockout_new(&api->lockout);
+    return status == STATUS_OK
+               ? limiter_new(&api->limiter, options->config->enrolment_per_ip_per_minute)
+               : status;
 }
 
 enum status api_new(struct api **out, const struct api_options *options, struct detail *detail) {
@@ -81,6 +85,7 @@ void api_free(struct api *api) {
         return;
     }
     limiter_free(api->limiter);
+    lockout_free(api->lockout);
     free(api->authority_pem[0]);
     free(api->authority_pem[1]);
     free(api);

@@ -32,6 +32,6 @@ MUST_USE enum status api_new(struct api **out, const struct api_options *options
 const struct http_service *api_service(const struct api *api, enum config_plane plane);
 /* False from now on for /readyz: the gateway is draining. Thread-safe. */
 void api_set_ready(struct api *api, bool ready);
-void api_free(struct api *api); /* NULL is allowed */
+void api_free(struct api *api); /* once the committer is stopped; NULL is allowed */
 
 #endif

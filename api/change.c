@@ -1,5 +1,6 @@
 #include "api/change.h"
 
+#include "api/access.h"
 #include "api/two_person.h"
 #include "server/base/clock.h"
 #include "server/fleet/audit_chain.h"
@@ -87,6 +88,9 @@ static enum http_next finish(struct request *r) {
     struct change *c = r->pending;
     if (c->commit.status == STATUS_OK) {
         return c->kind->answer(c);
+    }
+    if (c->problem == PROBLEM_FORBIDDEN && c->commit.status == STATUS_DENIED) {
+        return access_refuse(r);
     }
     if (c->problem != NUM_PROBLEMS && c->commit.status != STATUS_STORAGE) {
         return c->kind->refuse != NULL ? c->kind->refuse(c)

@@ -1,5 +1,6 @@
 #include "api/dispatch.h"
 
+#include "api/access.h"
 #include "api/identify.h"
 #include "server/base/clock.h"
 
@@ -115,7 +116,7 @@ static bool take_route(struct request *r) {
         return false;
     }
     if ((found.route->roles & r->role) == 0) {
-        (void)problem(x, PROBLEM_FORBIDDEN);
+        (void)access_refuse(r);
         return false;
     }
     return set_route(r, &found);
@@ -161,9 +162,12 @@ static bool read_query(struct request *r) {
 /* What can be known before the body is read. */
 static bool admit_request(struct request *r) {
     struct http_exchange *x = r->x;
+    if (!access_admit(r)) {
+        return false;
+    }
     enum status status = identify(r);
     if (status != STATUS_OK) {
-        (void)answer_status(r, status, NULL);
+        (void)(status == STATUS_DENIED ? access_refuse(r) : answer_status(r, status, NULL));
         return false;
     }
     if (!take_route(r)) {

@@ -40,8 +40,8 @@ static enum status identify_proxy(struct request *r) {
     struct policy_holder *holder = r->api->options.policy;
     const struct proxy_row *row = policy_proxy(policy_read_begin(holder), peer->leaf_sha256);
     bool known = row != NULL && !row->disabled;
-    if (known) {
-        r->role = ROLE_PROXY;
+    r->role = known ? ROLE_PROXY : 0;
+    if (row != NULL) {
         (void)snprintf(r->actor, sizeof r->actor, "proxy:%s", row->name);
     }
     policy_read_end(holder);
@@ -56,8 +56,8 @@ static enum status identify_operator(struct request *r) {
     struct policy_holder *holder = r->api->options.policy;
     const struct operator_row *row = policy_operator(policy_read_begin(holder), peer->leaf_sha256);
     unsigned role = row != NULL && !row->disabled ? role_from_name(row->role) : 0;
-    if (role != 0) {
-        r->role = role;
+    r->role = role;
+    if (row != NULL) {
         text_copy(r->operator_name, sizeof r->operator_name, row->name);
         (void)snprintf(r->actor, sizeof r->actor, "operator:%s", row->name);
     }

@@ -4,7 +4,8 @@
 
 #include "api/request.h"
 
-/* Sets r->role, r->actor and what belongs to the plane. OK; DENIED: nobody that this plane knows;
+/* Sets r->role, r->actor and what belongs to the plane. OK; DENIED: nobody that this plane knows, or
+ * somebody who is disabled: then r->actor names them and r->role is 0;
  * STORAGE, MEMORY. */
 MUST_USE enum status identify(struct request *r);
 

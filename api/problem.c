@@ -23,7 +23,7 @@ static const struct problem_entry table[NUM_PROBLEMS] = {
     [PROBLEM_METHOD_NOT_ALLOWED] = {"method_not_allowed", 405, "The method is not allowed here", 0},
     [PROBLEM_NOT_FOUND] = {"not_found", 404, "There is no such resource", 0},
     [PROBLEM_FORBIDDEN] = {"forbidden", 403, "This is not allowed to the one who asks", 0},
-    [PROBLEM_RATE_LIMITED] = {"rate_limited", 429, "Too many requests from this address", 60},
+    [PROBLEM_RATE_LIMITED] = {"rate_limited", 429, "Too many requests", 60},
     [PROBLEM_TOO_MANY_PENDING] = {"too_many_pending", 429,
                                   "Too many enrolments wait for activation", 60},
     [PROBLEM_UNKNOWN_MODEL] = {"unknown_model", 422, "No such model is known", 0},
@@ -122,6 +122,7 @@ void problem_begin(struct problem *p, struct http_exchange *x, enum problem_kind
                    const char *code, const char *detail) {
     p->x = x;
     p->entry = problem_entry(kind);
+    p->retry_after_s = p->entry->retry_after_s;
     json_out_init(&p->out, x->arena, 384);
     code = code != NULL ? code : p->entry->code;
     json_out_object(&p->out, NULL);
@@ -136,8 +137,8 @@ void problem_begin(struct problem *p, struct http_exchange *x, enum problem_kind
 
 static bool add_headers(struct problem *p) {
     struct http_exchange *x = p->x;
-    if (p->entry->retry_after_s != 0) {
-        const char *seconds = arena_printf(x->arena, "%u", p->entry->retry_after_s);
+    if (p->retry_after_s != 0) {
+        const char *seconds = arena_printf(x->arena, "%u", p->retry_after_s);
         if (seconds == NULL || !http_add_header(x, "Retry-After", seconds)) {
             return false;
         }

@@ -106,6 +106,7 @@ const struct problem_entry *problem_entry(enum problem_kind kind);
 struct problem {
     struct http_exchange *x;
     const struct problem_entry *entry;
+    unsigned retry_after_s; /* the entry's; may be set anew before problem_end */
     struct json_out out;
 };
 /* `code` NULL: the table's. `detail` NULL: the title. */

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 struct limiter;
+struct lockout;
 
 struct api_plane { /* the context of one plane's http_service */
     struct api *api;
@@ -30,6 +31,8 @@ struct api {
     struct api_options options;
     struct api_plane plane[NUM_PLANES];
     struct limiter *limiter; /* of enrolments, by address */
+    struct lockout *lockout; /* of certificates, by refusals */
+    _Atomic unsigned notes;  /* of refusals, that are on their way into the audit */
     struct api_counters counters;
     char *authority_pem[2];         /* identity, access */
     int64_t authority_not_after[2]; /* nothing that they sign lasts longer */

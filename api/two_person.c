@@ -149,8 +149,10 @@ static enum status audit_approval(struct change *c, struct store_writer *writer,
     text_copy(entry.action, sizeof entry.action, "approval.approve");
     (void)snprintf(entry.object, sizeof entry.object, "approval:%s", taken->id);
     text_copy(entry.request_id, sizeof entry.request_id, c->r->x->request_id);
-    json_out_init(&o, c->r->x->arena, 512 + taken->body.len);
-    write_approval(&o, taken, c->now_ms / 1000);
+    struct approval_row shown = *taken;
+    shown.body = (struct bytes){0}; /* it is in the entry of the proposal */
+    json_out_init(&o, c->r->x->arena, 512);
+    write_approval(&o, &shown, change_now(c));
     entry.after = json_out_end(&o);
     return audit_append(writer, &entry, detail);
 }

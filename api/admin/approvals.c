@@ -1,6 +1,7 @@
 /* /v1/approvals: requests that wait for a second person, and what that one says. */
 #include "api/admin/admin.h"
 
+#include "api/access.h"
 #include "api/dispatch.h"
 #include "api/two_person.h"
 #include "server/base/clock.h"
@@ -82,7 +83,7 @@ static const struct approval_row *find(struct request *r, struct route_match *ma
         return NULL;
     }
     if ((match->route->roles & r->role) == 0) {
-        (void)problem(r->x, PROBLEM_FORBIDDEN);
+        (void)access_refuse(r);
         return NULL;
     }
     return row;

@@ -4,6 +4,7 @@
  * takes, and the one in use stays. */
 #include "api/admin/operator_json.h"
 
+#include "api/access.h"
 #include "server/base/encoding.h"
 #include "server/base/file.h"
 #include "server/crypto/x509.h"
@@ -125,7 +126,7 @@ enum http_next operator_certificate_add(struct request *r) {
         return problem(r->x, PROBLEM_INTERNAL);
     }
     if (!is_own(r) && r->role != ROLE_ADMIN) {
-        return problem(r->x, PROBLEM_FORBIDDEN);
+        return access_refuse(r);
     }
     if (!registered_read(r, &t->certificate, r->body, true) || (is_own(r) && !check_own(r, t))) {
         return HTTP_ANSWER;
@@ -171,7 +172,7 @@ enum http_next operator_certificate_remove(struct request *r) {
         return problem(r->x, PROBLEM_INTERNAL);
     }
     if (!is_own(r) && r->role != ROLE_ADMIN) {
-        return problem(r->x, PROBLEM_FORBIDDEN);
+        return access_refuse(r);
     }
     if (hex_decode(t->sha256, sizeof t->sha256, r->param[1]) != STATUS_OK) {
         return problem(r->x, PROBLEM_NOT_FOUND);

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,7 +192,8 @@ char *gateway_log(const struct gateway *g) {
 void gateway_start(struct gateway *g) {
     struct detail detail = {0};
     char path[128];
-    *g = (struct gateway){.folder = "/tmp/gatehouse-test-XXXXXX"};
+    /* At this pace refusals lock nobody out, however many a test provokes. */
+    *g = (struct gateway){.folder = "/tmp/gatehouse-test-XXXXXX", .pace_us = 7000000};
     ck_assert_ptr_nonnull(mkdtemp(g->folder));
     fill_config(g);
     start_signer(g);
@@ -220,7 +222,7 @@ void gateway_start(struct gateway *g) {
 struct gateway *gateway_worker(const struct gateway *g) {
     struct gateway *mine = malloc(sizeof *mine);
     ck_assert_ptr_nonnull(mine);
-    *mine = *g;
+    memcpy(mine, g, sizeof *mine);
     for (enum config_plane plane = 0; plane < NUM_PLANES; plane++) {
         const struct http_service *service = api_service(g->api, plane);
         mine->worker[plane] = service->worker_new(service->context, 1);
@@ -361,7 +363,7 @@ static void begin(struct exchange *e, struct gateway *g, const struct call *c) {
     e->x.path = e->path;
     e->x.query = query == NULL ? "" : query;
     e->x.peer = &c->caller->peer; /* borrowed */
-    e->x.received_us = clock_monotonic_us();
+    e->x.received_us = clock_monotonic_us() + atomic_fetch_add(&g->later_us, g->pace_us);
     e->x.arena = &e->arena;
     e->x.worker = g->worker[c->plane];
     e->x.resume = resume;

@@ -31,6 +31,8 @@ struct gateway {
     struct openapi
         *contract; /* every answer is held against it; one thread at a time. NULL: none is */
     void *worker[NUM_PLANES];
+    int64_t pace_us;          /* how much later each request seems to come than the one before */
+    _Atomic int64_t later_us; /* the sum so far */
 };
 
 /* A gateway with an operator of every role (named after it), the proxy "edge" and no model. */
