@@ -401,6 +401,37 @@ START_TEST(proposals_are_listed_by_state) {
 }
 END_TEST
 
+static const struct {
+    unsigned rule;
+    const char *method, *target, *body;
+    unsigned status; /* when it is carried out */
+} others[] = {
+    {TWO_PERSON_TRUST_BUNDLE, "DELETE",
+     "/v1/models/core/ek-trust/0000000000000000000000000000000000000000000000000000000000000001",
+     NULL, 404},
+    {TWO_PERSON_TRUST_BUNDLE, "DELETE",
+     "/v1/models/core/idevid-trust/"
+     "0000000000000000000000000000000000000000000000000000000000000001",
+     NULL, 404},
+    {TWO_PERSON_AUDIT_PRUNE, "POST", "/v1/audit/prune", "{\"through_seq\":1}", 409},
+};
+
+START_TEST(what_else_may_take_two_people_does_where_it_is_configured) {
+    char id[33];
+    expect_admin(&g, "admin", others[_i].method, others[_i].target, others[_i].body,
+                 others[_i].status, NULL); /* another rule is on */
+    g.config.plane[PLANE_ADMIN].two_person = others[_i].rule;
+    struct reply reply = admin(&g, "admin", others[_i].method, others[_i].target, others[_i].body);
+    expect_status(reply, 202);
+    (void)snprintf(id, sizeof id, "%s", reply_text(&reply, "approval_id"));
+    reply_free(&reply);
+    decided("admin", id, "approve", 403, "own_proposal");
+    decided("operator", id, "approve", 403, "forbidden");
+    expect_admin(&g, "admin", "PUT", "/v1/operators/viewer", "{\"role\":\"admin\"}", 200, NULL);
+    decided("viewer", id, "approve", others[_i].status, NULL);
+}
+END_TEST
+
 struct approver {
     const char *seed, *id, *verb;
     pthread_barrier_t *barrier;
@@ -477,6 +508,8 @@ int main(void) {
     tcase_add_test(t, a_proposal_for_one_version_is_refused);
     tcase_add_test(t, a_proposal_that_fails_when_it_is_carried_out_stays_open);
     tcase_add_test(t, proposals_are_listed_by_state);
+    tcase_add_loop_test(t, what_else_may_take_two_people_does_where_it_is_configured, 0,
+                        sizeof others / sizeof others[0]);
     tcase_add_test(t, of_two_decisions_at_once_one_counts);
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);
