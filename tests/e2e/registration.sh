@@ -57,6 +57,14 @@ while call admin admin GET "/v1/audit?limit=1000&after=$after" && [ "$(field '.i
 done
 same 'the audit names how many the upload registered' "$((rows - 1))" "$named"
 
+# Empty lines are no rows: 60 MiB of them and one bad row.
+peak() { awk '/^VmHWM/ { print $2 }' "/proc/$gateway_pid/status"; } # KiB
+before=$(peak)
+{ yes "$(printf '%1023s' '')" | head -n 61440; echo '{}'; } >"$work/rows.ndjson"
+uploads "$work/rows.ndjson" application/x-ndjson /v1/devices
+same 'a line number far down is right' '61441 missing_field' "$(field '.errors[] | "\(.row) \(.code)"')"
+claim 'an upload of 60 MiB is not held in memory' [ $(($(peak) - before)) -lt 16384 ]
+
 # --- what ends otherwise ------------------------------------------------------------------------------------
 
 rows_csv 5000 2 | sed '3000s/,[0-9a-f]*,/,,/' >"$work/rows.csv"
