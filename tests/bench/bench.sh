@@ -5,7 +5,7 @@
 #
 #   BENCH_SECONDS=5         how long each load runs
 #   BENCH_DEVICES=1000000   the large fleet; 0 leaves it out
-#   BENCH_ONLY='core enrol register attest decision handshake revoke fleet'   a part of it
+#   BENCH_ONLY='core enrol register attest audit decision handshake revoke fleet'   a part of it
 set -eu
 
 cd "$(dirname "$0")/../.."
@@ -14,7 +14,7 @@ BUILD=${BUILD:-build}
 case $BUILD in /*) ;; *) BUILD=$root/$BUILD ;; esac
 BENCH_SECONDS=${BENCH_SECONDS:-5}
 BENCH_DEVICES=${BENCH_DEVICES:-1000000}
-only=${BENCH_ONLY:-core enrol register attest decision handshake revoke fleet}
+only=${BENCH_ONLY:-core enrol register attest audit decision handshake revoke fleet}
 export BENCH_SECONDS LC_ALL=C TZ=UTC0
 gatehouse=$BUILD/gatehouse
 loadgen=$BUILD/bench/loadgen
@@ -349,6 +349,17 @@ fleet_decides() { # NUM
     "$loadgen" get name=fleet at="127.0.0.1:$(cat "$work/$1.port")" anchors="$work/$1-ca.pem" cert="$work/$1.pem" \
         key="$work/$1.key" path=/v1/decisions/ pids="$(pids_of "$(cat "$work/$1.pid")")" ids="$work/$1.ids" threads=16 >>"$work/$1.cost"
 }
+if wanted audit; then
+    say 'the audit log: an export of a million entries, and what the chain costs an attestation'
+    mkdir "$work/audit"
+    measured "$BUILD/bench/audit" "$gatehouse" "$work/audit" 1000000
+    rm -r "$work/audit"
+    attestation=$(value attest 'server CPU')
+    [ -z "$attestation" ] ||
+        result audit "the chain, share of an attestation's CPU" \
+            "$(echo "$(value audit 'the chain, of an entry') $attestation" | awk '{ print $1 / 1000 / $2 }')" x 0.05
+fi
+
 if wanted fleet && [ "$BENCH_DEVICES" -gt 0 ]; then
     say "a fleet of $BENCH_DEVICES devices, against one of 1000"
     fleet_starts 1000
