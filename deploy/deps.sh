@@ -203,8 +203,8 @@ unpack_resource_manager() {
     library=$(pick 'libtss2-tcti-tabrmd0t64|libtss2-tcti-tabrmd0')
     (
         cd "$deps/abrmd.new"
-        apt-get -q download tpm2-abrmd "$library" ||
-            { apt-get -q update && apt-get -q download tpm2-abrmd "$library"; } || exit 1
+        fetch='apt-get -q -o APT::Sandbox::User=root download'
+        $fetch tpm2-abrmd "$library" || { apt-get -q update && $fetch tpm2-abrmd "$library"; } || exit 1
         for package in *.deb; do
             dpkg-deb -x "$package" . || exit 1
         done

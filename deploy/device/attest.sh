@@ -8,7 +8,7 @@ attest() {
     fi
     identity=$(readlink -f "$state/identity")
     tpm_present
-    tpm_has_handle "$conf_ak_handle" || tpm_die "the attestation key at $conf_ak_handle is gone: enrol again"
+    tpm_has_handle "$conf_ak_handle" || tpm_die "the attestation key at $conf_ak_handle is gone: run 'gatehouse-device enrol --again'"
     mkdir "$work/credential"
     credential_key
     attest_round=1

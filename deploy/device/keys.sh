@@ -7,7 +7,6 @@ key_protection() { if [ -f "$1/key.tpm.public" ]; then echo tpm; else echo file;
 
 # openssl.cnf for keys in the TPM: signatures with such keys are the TPM's, and all else is OpenSSL's own.
 provider_conf() {
-    [ ! -f "$state/openssl.cnf" ] || return 0
     cat >"$work/openssl.cnf" <<'END'
 openssl_conf = configuration
 [configuration]
@@ -23,7 +22,7 @@ activate = 1
 [tpm2_provider]
 activate = 1
 END
-    keep "$work/openssl.cnf" "$state/openssl.cnf"
+    cmp -s "$work/openssl.cnf" "$state/openssl.cnf" || keep "$work/openssl.cnf" "$state/openssl.cnf"
 }
 
 # with_key DIRECTORY COMMAND...: openssl, able to use the key there.
@@ -104,7 +103,7 @@ key_shakes_hands() {
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout probe.key -out probe.pem -days 2 \
         -subj /CN=localhost -addext subjectAltName=DNS:localhost >/dev/null 2>&1 || return 1
     with_key "$1" openssl req -x509 -new -key "$1/key.pem" -out probe.client -days 2 -subj /CN=probe >/dev/null || return 1
-    openssl s_server -unix probe.socket -cert probe.pem -key probe.key -tls1_3 -Verify 1 -www -naccept 1 >/dev/null 2>&1 </dev/null 9>&- &
+    timeout 60 openssl s_server -unix probe.socket -cert probe.pem -key probe.key -tls1_3 -Verify 1 -www -naccept 1 >/dev/null 2>&1 </dev/null 9>&- &
     shaking=$!
     shake_tries=0
     until [ -S probe.socket ] || [ $shake_tries -ge 50 ]; do

@@ -28,10 +28,8 @@ code_meaning() {
     ak_in_use) echo "the attestation key is another device's too" ;;
     ak_revoked) echo 'the device gave this attestation key up when it enrolled again' ;;
     too_many_pending) echo 'too many enrolments from this address wait' ;;
-    identity_key_unproven) echo "Install tpm2-openssl, let identity_key be auto or tpm, and enrol again." ;;
     key_certification_required) echo 'the model takes only keys that the TPM vouches for' ;;
     key_certification_invalid) echo 'the proof that the key lives in the TPM does not hold' ;;
-    identity_key_unproven) echo 'the model wants proof that the identity key is in the TPM, and there is none' ;;
     # evidence
     untrusted) echo 'what was booted is not what the operators approved' ;;
     quote_signature_invalid | quote_signature_unsupported) echo 'the quote is not signed by the attestation key that was enrolled' ;;
@@ -53,6 +51,7 @@ code_meaning() {
     forbidden) echo "the gateway does not take this device's identity" ;;
     # the gateway
     unknown_field) echo 'the gateway does not know what this client sends: one of the two is older' ;;
+    body_too_large) echo 'the evidence is larger than the gateway takes' ;;
     rate_limited) echo 'too many requests from this address' ;;
     overloaded | storage_unavailable | internal) echo 'the gateway is in trouble' ;;
     not_found) echo 'the gateway knows nothing of this' ;;
@@ -77,6 +76,7 @@ code_advice() {
     log_does_not_replay) echo "Check 'event_log' in the configuration. If it is right, the machine runs what its firmware did not log." ;;
     pcr_selection_mismatch | weak_pcr_bank) echo "Switch on the TPM's SHA-256 bank in the firmware." ;;
     quote_signature_invalid) echo "Is 'ak_handle' the one that was used for enrolment?" ;;
+    body_too_large) echo "Ask an operator to raise the device plane's body_max." ;;
     device_quarantined | device_retired) echo 'Ask an operator.' ;;
     policy_changed | rate_limited | overloaded | storage_unavailable | internal | too_many_pending) echo 'Try again later.' ;;
     esac

@@ -35,4 +35,12 @@ unit_is_good() {
 unit_is_good deploy/systemd/gatehouse.service gatehouse 20
 # Root, because of the event log and the TPM.
 unit_is_good deploy/device/gatehouse-device.service gatehouse-device 30
+cp deploy/device/gatehouse-device.timer "$scratch/"
+if systemd-analyze verify --man=no "$scratch/gatehouse-device.timer" >"$scratch/log" 2>&1 && [ ! -s "$scratch/log" ]; then
+    echo 'ok - its timer is valid'
+else
+    cat "$scratch/log"
+    echo 'not ok - its timer is valid'
+    failed=1
+fi
 exit $failed

@@ -40,6 +40,42 @@ nothing_is_left() { # DEVICE
         tpm "$1" getcap handles-persistent | grep -i 81008002)"
 }
 
+# --- every kind of EK and AK ---------------------------------------------------------------------------
+
+vendor=acme # of the EKs that swtpm_setup does not make
+must 'a model for devices without an EK certificate' sh -c 'jq -n "{name: \"bare\", enrolment: \"approval\"}" >"$1"' sh "$work/body"
+call admin admin POST /v1/models "$work/body"
+answered 'it asks for approval' 201
+kind=1
+try_kind() { # TEXT MODEL CODE LINE...: enrols, and attests when the code is 0
+    kind_text=$1 kind_model=$2 kind_code=$3
+    shift 3
+    device_configures bare "$kind_model" 'tries = 2' 'backoff = 0' 'identity_key = file' 'credential_key = file' \
+        "state_dir = $work/bare/kind$kind" "ak_handle = 0x8100810$kind" "$@"
+    sed -i "/^state_dir = .*state$/d" "$work/bare/client.conf"
+    kind=$((kind + 1))
+    ends "$kind_text enrols" "$kind_code" bare enrol
+    [ "$kind_code" -ne 0 ] || ends "$kind_text attests" 0 bare attest
+}
+try_kind 'an RSA AK' acme-edge9 0 'ak_algorithm = rsa'
+try_kind 'an ECC P-384 EK' acme-edge9 0 'ek_algorithm = ecc384'
+tpm bare createek -Q -G ecc256 -c 0x8101000a
+tpm bare readpublic -Q -c 0x8101000a -f pem -o "$work/ecc256.pem"
+tpm bare evictcontrol -Q -C o -c 0x8101000a
+must 'the vendor certifies another EK' vendor_certifies "$work/ecc256.pem" "$work/ecc256.der"
+try_kind 'an ECC P-256 EK that the client makes, its certificate in a file,' acme-edge9 0 'ek_algorithm = ecc256' \
+    "ek_certificate = $work/ecc256.der"
+openssl x509 -inform DER -in "$work/ecc256.der" -out "$work/ecc256.crt"
+try_kind 'the same in PEM' acme-edge9 0 'ek_algorithm = ecc256' "ek_certificate = $work/ecc256.crt"
+must 'an EK without a certificate is made' device_new plain acme
+must 'its TPM boots' device_boot plain
+device_configures plain acme-edge9 'tries = 2' 'backoff = 0' 'identity_key = file' 'credential_key = file' 'ek_certificate = none'
+ends 'where one is required it is refused' 8 plain enrol
+says 'in words' 'wants an endorsement key certificate.*(ek_certificate_required)'
+device_configures plain bare 'tries = 2' 'backoff = 0' 'identity_key = file' 'credential_key = file' 'ek_certificate = none'
+ends 'without a certificate, an operator is asked' 5 plain enrol
+device_power_off plain
+
 # --- a TPM without a resource manager, and no provider --------------------------------------------------
 
 device_configures bare acme-edge9 'tries = 2' 'backoff = 0'

@@ -132,7 +132,11 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$w
 sed "s|^ca_file.*|ca_file = $work/else.pem|" "$config" >"$config.new"
 ends 'a gateway of another authority' 6 --config "$config.new" attest
 says 'is not talked to' "certificate is not by an authority in $work/else.pem"
-claim 'nor tried twice' sh -c '! grep -q "^gatehouse-device: try " "$1"' sh "$work/said"
+claim 'nor is it tried twice' sh -c '! grep -q "^gatehouse-device: try " "$1"' sh "$work/said"
+printf 'insecure\ncacert = "%s"\n' "$work/server-ca.pem" >"$work/.curlrc"
+HOME=$work CURL_CA_BUNDLE=$work/server-ca.pem SSL_CERT_FILE=$work/server-ca.pem \
+    device_client edge --config "$config.new" attest >"$work/said" 2>&1
+same "curl's own settings and the environment's change nothing of that" 6 $?
 sed "s|^ca_file.*|ca_file = $work/nowhere.pem|" "$config" >"$config.new"
 ends 'a CA file that is not there' 1 --config "$config.new" attest
 
