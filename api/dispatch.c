@@ -2,6 +2,7 @@
 
 #include "api/access.h"
 #include "api/identify.h"
+#include "api/idevid.h"
 #include "server/base/clock.h"
 
 #include <stdio.h>
@@ -312,4 +313,7 @@ void dispatch_service(struct http_service *out, struct api_plane *plane) {
                                  .finish = finish,
                                  .refuse = refuse,
                                  .ended = ended};
+    if (plane->plane == PLANE_DEVICE) {
+        out->vouch = idevid_vouch;
+    }
 }

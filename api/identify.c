@@ -1,11 +1,13 @@
 #include "api/identify.h"
 
+#include "api/idevid.h"
 #include "server/base/log.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* A device: its identity certificate is the one in force. */
+/* A device: its identity certificate is the one in force. One that we issued was verified by the
+ * plane's anchors; a factory certificate is held against the model's at every request. */
 static enum status identify_device(struct request *r) {
     const struct http_peer *peer = r->x->peer;
     if (!peer->authenticated) {
@@ -19,6 +21,11 @@ static enum status identify_device(struct request *r) {
         store_device_by_identity(r->worker->reader, r->x->arena, row, peer->leaf_sha256);
     if (status != STATUS_OK) {
         return status == STATUS_NOT_FOUND ? STATUS_DENIED : status;
+    }
+    bool holds =
+        row->identity_kind == IDENTITY_IDEVID ? idevid_holds(r->api, row, peer) : !peer->vouched;
+    if (!holds) {
+        return STATUS_DENIED;
     }
     r->device = row;
     r->role = ROLE_DEVICE;

@@ -33,6 +33,8 @@ static const struct problem_entry table[NUM_PROBLEMS] = {
     [PROBLEM_EK_CERTIFICATE_UNTRUSTED] = {"ek_certificate_untrusted", 422,
                                           "The endorsement key certificate does not verify", 0},
     [PROBLEM_NO_EK_ANCHORS] = {"no_ek_anchors", 403, "No TPM vendor is trusted for the model", 0},
+    [PROBLEM_IDEVID_UNTRUSTED] = {"idevid_untrusted", 422,
+                                  "The factory certificate does not verify", 0},
     [PROBLEM_EK_UNACCEPTABLE] = {"ek_unacceptable", 422, "The endorsement key is not acceptable",
                                  0},
     [PROBLEM_AK_UNACCEPTABLE] = {"ak_unacceptable", 422, "The attestation key is not acceptable",

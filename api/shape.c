@@ -240,6 +240,8 @@ static bool read_field(struct http_exchange *x, const char *where, const struct 
     case FIELD_IDS:
         return json_is_array(value) ? read_ids(x, where, field, value, to)
                                     : bad_field(x, where, field, "must be an array");
+    case FIELD_NULL:
+        return bad_field(x, where, field, "must be null");
     case FIELD_SUBJECTS:
         return json_is_array(value) ? read_subjects(x, where, field, value, to)
                                     : bad_field(x, where, field, "must be an array");
@@ -283,7 +285,9 @@ static bool read_object(struct http_exchange *x, const char *where, json_t *obje
     }
     for (size_t i = 0; i < num; i++) {
         json_t *value = json_object_get(object, fields[i].name);
-        if (value == NULL || json_is_null(value)) {
+        if (value != NULL && json_is_null(value) && fields[i].type == FIELD_NULL) {
+            *(bool *)(void *)((char *)target + fields[i].offset) = true;
+        } else if (value == NULL || json_is_null(value)) {
             if (fields[i].required) {
                 (void)problem_detail(x, PROBLEM_MISSING_FIELD, "%s%s", where, fields[i].name);
                 return false;

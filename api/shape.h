@@ -16,6 +16,7 @@ enum field_type {
     FIELD_INTEGER,  /* int64_t, within min and max */
     FIELD_BOOLEAN,  /* bool */
     FIELD_IDS,      /* struct id_list; min and max count ids of 1 to 128 bytes */
+    FIELD_NULL,     /* bool: it is there, and null; anything else is refused */
     FIELD_SUBJECTS, /* struct subject_list: the subjects of a batch of decisions; at most max */
     FIELD_KEY_CERTIFICATION /* struct key_certification, from {"certify_info":b64,"signature":b64,
                                "public":b64}: each 1 to KEY_CERTIFICATION_PART_MAX bytes */

@@ -19,12 +19,31 @@ static const struct field query_fields[] = {
 const struct shape device_query_shape = SHAPE(query_fields, struct device_query);
 
 struct device_body {
-    const char *note;
+    const char *note; /* NULL: stays */
+    bool unbind;      /* its factory certificate */
 };
 static const struct field body_fields[] = {
-    {"note", FIELD_TEXT, true, 0, NOTE_MAX, offsetof(struct device_body, note)},
+    {"note", FIELD_TEXT, false, 0, NOTE_MAX, offsetof(struct device_body, note)},
+    {"idevid_certificate", FIELD_NULL, false, 0, 0, offsetof(struct device_body, unbind)},
 };
 const struct shape device_update_shape = SHAPE(body_fields, struct device_body);
+
+static bool is_set(const uint8_t sha256[static 32]) {
+    return !bytes_all(bytes_of(sha256, 32), 0);
+}
+
+static void write_idevid(struct json_out *o, const struct device_row *row) {
+    json_out_text(o, "identity_kind",
+                  is_set(row->identity_sha256) ? identity_kind_name(row->identity_kind) : NULL);
+    if (!is_set(row->idevid_sha256)) {
+        json_out_text(o, "idevid", NULL);
+        return;
+    }
+    json_out_object(o, "idevid");
+    json_out_hex(o, "sha256", bytes_of(row->idevid_sha256, sizeof row->idevid_sha256));
+    json_out_text(o, "serial_number", row->idevid_serial);
+    json_out_object_end(o);
+}
 
 static void write_members(struct json_out *o, const struct device_row *row) {
     json_out_text(o, "id", row->id);
@@ -36,11 +55,11 @@ static void write_members(struct json_out *o, const struct device_row *row) {
     json_out_time_or_null(o, "enrolled_at", row->enrolled);
     json_out_time_or_null(o, "last_seen_at", row->last_seen);
     json_out_time(o, "updated_at", row->updated);
+    write_idevid(o, row);
     json_out_text_or_null(o, "identity_serial", row->identity_serial);
     json_out_time_or_null(o, "identity_expires_at", row->identity_not_after);
-    bool has_identity = !bytes_all(bytes_of(row->identity_sha256, sizeof row->identity_sha256), 0);
     json_out_text(o, "identity_key_protection",
-                  has_identity ? key_protection_name(row->key_protection) : NULL);
+                  is_set(row->identity_sha256) ? key_protection_name(row->key_protection) : NULL);
     json_out_text_or_null(o, "registration", row->registration);
     json_out_text(o, "note", row->note);
 }
@@ -139,7 +158,7 @@ enum http_next device_show(struct request *r) {
     return status == STATUS_OK ? answer_row(r, &row) : answer_status(r, status, NULL);
 }
 
-/* --- the note --- */
+/* --- the note, and the factory certificate --- */
 
 struct note_change {
     struct change change; /* first */
@@ -153,6 +172,19 @@ static struct bytes device_json(struct change *c, const struct device_row *row) 
     return json_out_end(&o);
 }
 
+/* The device plane knows it by that no more, from the next request on. */
+static void unbind(struct device_row *row) {
+    memset(row->idevid_sha256, 0, sizeof row->idevid_sha256);
+    row->idevid_serial[0] = '\0';
+    if (row->identity_kind == IDENTITY_IDEVID) {
+        memset(row->identity_sha256, 0, sizeof row->identity_sha256);
+        row->identity_serial[0] = '\0';
+        row->identity_not_after = 0;
+        row->identity_kind = IDENTITY_ISSUED;
+        row->key_protection = KEY_UNPROVEN;
+    }
+}
+
 static enum status apply_note(struct change *c, struct store_writer *writer,
                               struct detail *detail) {
     struct note_change *n = (struct note_change *)c;
@@ -164,9 +196,14 @@ static enum status apply_note(struct change *c, struct store_writer *writer,
         return status;
     }
     c->audit.before = device_json(c, &n->row);
-    text_copy(n->row.note, sizeof n->row.note, body->note);
+    if (body->note != NULL) {
+        text_copy(n->row.note, sizeof n->row.note, body->note);
+    }
+    if (body->unbind) {
+        unbind(&n->row);
+    }
     n->row.updated = change_now(c);
-    change_audit(c, "device.note", "device", n->row.id);
+    change_audit(c, body->unbind ? "device.unbind_idevid" : "device.note", "device", n->row.id);
     c->audit.after = device_json(c, &n->row);
     return store_device_update(writer, &n->row);
 }
@@ -179,6 +216,10 @@ static const struct change_kind note_kind = {
     .commit = CHANGE_COMMIT(.name = "device.note"), .apply = apply_note, .answer = answer_note};
 
 enum http_next device_update(struct request *r) {
+    const struct device_body *body = r->body;
+    if (body->note == NULL && !body->unbind) {
+        return problem_detail(r->x, PROBLEM_MISSING_FIELD, "note, or idevid_certificate: null");
+    }
     struct note_change *n = change_new(r, &note_kind, sizeof *n);
     return n == NULL ? problem(r->x, PROBLEM_INTERNAL) : change_submit(&n->change);
 }

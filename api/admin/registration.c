@@ -3,7 +3,7 @@
 #include "api/admin/admin.h"
 #include "server/base/encoding.h"
 #include "server/crypto/x509.h"
-#include "server/identity/device_id.h"
+#include "server/identity/enrolment.h"
 
 #include <string.h>
 
@@ -66,10 +66,13 @@ static enum status decode_certificate(struct arena *arena, struct bytes *der, st
 static enum problem_kind key_of_certificate(char out[static STORE_ID], struct arena *arena,
                                             struct bytes value, struct detail *detail) {
     struct certificate certificate;
-    struct bytes der = {0};
-    enum status status = decode_certificate(arena, &der, value, detail);
+    struct bytes area = {0}, der;
+    enum status status = decode_certificate(arena, &area, value, detail);
     if (status == STATUS_OK) {
-        status = certificate_parse(&certificate, der, detail);
+        status = ek_certificate_unwrap(&der, area, detail);
+    }
+    if (status == STATUS_OK) {
+        status = certificate_parse_as_met(&certificate, der, detail);
     }
     if (status == STATUS_OK && certificate.key.kind == KEY_NONE) {
         status = status_fail(detail, STATUS_UNSUPPORTED, "its key is of a kind that is not taken");

@@ -3,10 +3,12 @@
 #include "api/admin/registration.h"
 
 #include "api/admin/admin.h"
+#include "api/admin/idevid_registration.h"
 #include "api/admin/upload.h"
 
 struct registration_body {
     const char *value[NUM_REGISTRATION_COLUMNS];
+    struct idevid_registration idevid;
 };
 #define VALUE(name, min, max, column)                                                              \
     {name, FIELD_TEXT, false, min, max, offsetof(struct registration_body, value[column])}
@@ -15,6 +17,9 @@ static const struct field body_fields[] = {
     VALUE("ek_sha256", 64, 64, COLUMN_EK_SHA256),
     VALUE("ek_certificate", 1, ROWS_RECORD_MAX, COLUMN_EK_CERTIFICATE),
     VALUE("note", 0, NOTE_MAX, COLUMN_NOTE),
+    {"idevid_certificate", FIELD_TEXT, false, 1, ROWS_RECORD_MAX,
+     offsetof(struct registration_body, idevid.certificate)},
+    {"ak_public", FIELD_TEXT, false, 1, 4096, offsetof(struct registration_body, idevid.ak_public)},
 };
 const struct shape registration_shape = SHAPE(body_fields, struct registration_body);
 
@@ -32,6 +37,23 @@ static struct bytes row_json(struct change *c, const struct device_row *row) {
     return json_out_end(&o);
 }
 
+/* Of a device that is enrolled by its announcement alone. Nothing certifies where its factory
+ * certificate's key is. */
+static enum status check_alone(struct registration_change *n, struct store_writer *writer,
+                               const struct model_row *model) {
+    char owner[STORE_ID];
+    bool in_force;
+    if (model->key_protection > KEY_UNPROVEN) {
+        return change_fail(&n->change, PROBLEM_KEY_CERTIFICATION_REQUIRED, STATUS_CONFLICT);
+    }
+    enum status status =
+        store_ak_owner(store_writer_reader(writer), owner, &in_force, n->row.ak_public);
+    if (status == STATUS_OK) {
+        return change_fail(&n->change, PROBLEM_AK_IN_USE, STATUS_CONFLICT);
+    }
+    return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+}
+
 static enum status apply_register(struct change *c, struct store_writer *writer,
                                   struct detail *detail) {
     struct registration_change *n = (struct registration_change *)c;
@@ -41,10 +63,13 @@ static enum status apply_register(struct change *c, struct store_writer *writer,
         detail_set(detail, "%s", n->row.model);
         return change_fail(c, PROBLEM_UNKNOWN_MODEL, status);
     }
+    if (status == STATUS_OK && n->row.state == DEVICE_ENROLLED) {
+        status = check_alone(n, writer, &model);
+    }
     if (status == STATUS_OK) {
         status = store_device_insert(writer, &n->row);
     }
-    if (status == STATUS_CONFLICT) {
+    if (status == STATUS_CONFLICT && c->problem == NUM_PROBLEMS) {
         detail_set(detail, "the device %s is known already", n->row.id);
         return change_fail(c, PROBLEM_ALREADY_EXISTS, status);
     }
@@ -65,17 +90,41 @@ static enum http_next answer_registered(struct change *c) {
     return answer_json(c->r, 201, &o);
 }
 
-static const struct change_kind register_kind = {.commit = CHANGE_COMMIT(.name = "device.register"),
-                                                 .apply = apply_register,
-                                                 .answer = answer_registered};
+/* Decisions know enrolled devices. */
+static void publish_register(struct commit *commit, struct fleet_table *table) {
+    const struct device_row *row = &((const struct registration_change *)(const void *)commit)->row;
+    if (row->state == DEVICE_ENROLLED) {
+        enum status status =
+            fleet_put_device(table, row->id, row->model, row->state, VERDICT_UNKNOWN, TIER_NONE);
+        (void)status; /* out of memory it is unknown, and denied */
+    }
+}
+
+static const struct change_kind register_kind = {
+    .commit = CHANGE_COMMIT(.name = "device.register", .publish = publish_register),
+    .apply = apply_register,
+    .answer = answer_registered};
 
 static enum http_next register_one(struct request *r) {
     const struct registration_body *body = r->body;
     struct bytes value[NUM_REGISTRATION_COLUMNS] = {{0}};
     struct registration registration;
     struct detail detail = {0};
+    char key[65] = "";
+    bool alone = body->idevid.certificate != NULL && body->value[COLUMN_EK_SHA256] == NULL &&
+                 body->value[COLUMN_EK_CERTIFICATE] == NULL;
     for (size_t i = 0; i < NUM_REGISTRATION_COLUMNS; i++) {
         value[i] = bytes_of_text(body->value[i] == NULL ? "" : body->value[i]);
+    }
+    if (body->idevid.certificate == NULL && body->idevid.ak_public != NULL) {
+        return problem_detail(r->x, PROBLEM_MISSING_FIELD,
+                              "idevid_certificate: ak_public goes with it");
+    }
+    if (alone) {
+        if (!idevid_registration_key(r, key, &body->idevid)) {
+            return HTTP_ANSWER;
+        }
+        value[COLUMN_EK_SHA256] = bytes_of_text(key); /* the hardware root key is this one */
     }
     enum problem_kind kind =
         registration_read(&registration, value, upload_default_model(r), &detail);
@@ -87,6 +136,10 @@ static enum http_next register_one(struct request *r) {
         return problem(r->x, PROBLEM_INTERNAL);
     }
     registration_row(&n->row, &registration, r->x->request_id, change_now(&n->change));
+    if (body->idevid.certificate != NULL &&
+        !idevid_registration_fill(r, &n->row, &body->idevid, alone)) {
+        return HTTP_ANSWER;
+    }
     return change_submit(&n->change);
 }
 

@@ -24,7 +24,7 @@ enum http_next self_show(struct request *r) {
     json_out_text_or_null(&o, "appraisal_id", d->appraisal_id);
     json_out_time(&o, "enrolled_at", d->enrolled);
     json_out_time_or_null(&o, "last_seen_at", d->last_seen);
-    json_out_time(&o, "identity_expires_at", d->identity_not_after);
+    json_out_time_or_null(&o, "identity_expires_at", d->identity_not_after);
     json_out_text(&o, "identity_key_protection", key_protection_name(d->key_protection));
     write_decision(&o, &decision);
     json_out_object_end(&o);

@@ -49,6 +49,7 @@
 
 /* Name attributes. */
 #define OID_COMMON_NAME      "\x55\x04\x03"
+#define OID_SERIAL_NUMBER    "\x55\x04\x05"
 #define OID_TPM_MANUFACTURER "\x67\x81\x05\x02\x01"
 #define OID_TPM_MODEL        "\x67\x81\x05\x02\x02"
 #define OID_TPM_VERSION      "\x67\x81\x05\x02\x03"

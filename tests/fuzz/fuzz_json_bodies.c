@@ -83,6 +83,7 @@ static void check_field(const struct field *field, const void *at) {
         hold((number == 0 && !field->required) || (number >= field->min && number <= field->max));
         break;
     }
+    case FIELD_NULL:
     case FIELD_BOOLEAN: {
         uint8_t flag;
         memcpy(&flag, at, sizeof flag);
