@@ -27,21 +27,20 @@ for tool in depmod modprobe; do
     command -v $tool >/dev/null || die "$tool is missing: DEPS=vm sh deploy/deps.sh brings it"
 done
 
-# The kernel is what its meta-package depends on.
+# The kernel is what its meta-package depends on. Package lists that are missing or old are read once more.
 kernel_package() { apt-cache depends linux-image-cloud-amd64 2>/dev/null | awk '$1 == "Depends:" { print $2; exit }'; }
-kernel=$(kernel_package)
-if [ -z "$kernel" ] && [ "$(id -u)" -eq 0 ]; then
-    apt-get -o DPkg::Lock::Timeout=600 -q update >&2
+download() {
     kernel=$(kernel_package)
-fi
-[ -n "$kernel" ] || die 'apt knows no linux-image-cloud-amd64; its package lists may be missing: apt-get update'
+    [ -n "$kernel" ] || return 1
+    (cd "$work/debs" && apt-get -q -o APT::Sandbox::User=root download shim-signed grub-efi-amd64-signed "$kernel" >&2)
+}
+update() { [ "$(id -u)" -eq 0 ] && apt-get -o DPkg::Lock::Timeout=600 -q update >&2; }
 
 work=$deps/vm.$$
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 mkdir -p "$work/debs" "$work/tree" "$work/out/modules"
-(cd "$work/debs" && apt-get -q -o APT::Sandbox::User=root download shim-signed grub-efi-amd64-signed "$kernel" >&2) ||
-    die 'apt could not fetch the boot chain'
+download || { update && download; } || die 'apt could not fetch the boot chain: as root, apt-get update may help'
 for package in "$work"/debs/*.deb; do
     dpkg-deb -x "$package" "$work/tree"
     dpkg-deb -W --showformat='${Package} ${Version}\n' "$package"
