@@ -74,14 +74,14 @@ static bool take_literal(struct bytes *in, const char *literal, size_t len) {
 }
 #define TAKE(in, literal) take_literal((in), (literal), sizeof(literal) - 1)
 
-/* A number from 1 on, as it is written canonically. */
+/* A number from 1 on, as it is written canonically; what is longer is followed by no comma. */
 static bool take_seq(struct bytes *in, int64_t *out) {
     int64_t value = 0;
     size_t digits = 0;
-    while (digits < in->len && digits <= SEQ_DIGITS && in->data[digits] >= '0' &&
+    while (digits < in->len && digits < SEQ_DIGITS && in->data[digits] >= '0' &&
            in->data[digits] <= '9') {
         value = value * 10 + (in->data[digits++] - '0');
-        if (value == 0 || digits > SEQ_DIGITS) {
+        if (value == 0) {
             return false;
         }
     }

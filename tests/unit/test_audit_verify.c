@@ -236,6 +236,30 @@ START_TEST(nothing_is_not_a_log) {
 }
 END_TEST
 
+static const char *const bad_seqs[] = {
+    "0",
+    "01",
+    "",
+    "-1",
+    "1.0",
+    "999999999999999999999",
+    "9999999999999999999",
+    "18446744073709551617",
+};
+
+START_TEST(a_number_that_is_none_of_ours_is_noticed) {
+    struct bytes rest = bytes_of(f.line[0].data + 8, f.line[0].len - 8); /* after {"seq":1 */
+    char *line = arena_printf(&f.arena, "{\"seq\":%s%.*s", bad_seqs[_i], (int)rest.len,
+                              (const char *)rest.data);
+    f.line[0] = bytes_of_text(line);
+    is_broken(AUDIT_MALFORMED, 1, 1);
+    rest = bytes_of(f.line[3].data + 15, f.line[3].len - 15); /* after {"checkpoint":3 */
+    f.line[0] = bytes_of_text(arena_printf(&f.arena, "{\"checkpoint\":%s%.*s", bad_seqs[_i],
+                                           (int)rest.len, (const char *)rest.data));
+    is_broken(AUDIT_MALFORMED, 1, 1);
+}
+END_TEST
+
 /* --- checkpoints --- */
 
 START_TEST(a_checkpoint_that_is_moved_is_noticed) {
@@ -367,6 +391,8 @@ int main(void) {
     tcase_add_test(tests, line_ends_of_another_system_are_noticed);
     tcase_add_loop_test(tests, bytes_after_the_last_line_are_noticed, 0,
                         (int)(sizeof additions / sizeof additions[0]));
+    tcase_add_loop_test(tests, a_number_that_is_none_of_ours_is_noticed, 0,
+                        (int)(sizeof bad_seqs / sizeof bad_seqs[0]));
     tcase_add_test(tests, nothing_is_not_a_log);
     tcase_add_test(tests, a_checkpoint_that_is_moved_is_noticed);
     tcase_add_test(tests, a_checkpoint_that_is_there_twice_is_noticed);
