@@ -43,7 +43,7 @@ every_cut() {
     $2
     cut_at 0 "$1" || not_ok "$1 without a cut" "$(cat "$work/said")"
     steps=$(wc -l <"$work/steps")
-    stride=$((steps / 20 + 1))
+    stride=$((steps / 15 + 1))
     at=$((1 + $(date +%s) % stride))
     cuts=0 wrong=''
     while [ $at -le "$steps" ]; do
