@@ -451,6 +451,54 @@ START_TEST(device_with_an_ek_uses_its_factory_certificate_once_it_has_enrolled) 
 }
 END_TEST
 
+/* Its certificate stays the same when it enrols again: the AK alone tells. */
+START_TEST(evidence_by_an_ak_that_is_replaced_meanwhile_counts_for_nothing) {
+    struct bytes chain[] = {leaf, middle};
+    uint8_t digest[32];
+    char hex[65], nonce[48], baseline[33], activation[ACTIVATION_BODY];
+    ck_assert_int_eq(public_key_spki_sha256(digest, &device.tpm.ek_public), STATUS_OK);
+    hex_encode(hex, bytes_of(digest, 32));
+    expect_admin(&g, "operator", "POST", "/v1/devices",
+                 registration("acme-edge9", chain, 2, NULL, hex), 201, NULL);
+    gateway_add_baseline(&g, &device, baseline);
+    device.without_csr = true;
+    device_join(&g, &device);
+    device.caller = peer_of(chain, 2, true);
+    device_challenge(&g, &device, nonce);
+    device_evidence_body(&device, body, nonce);
+    device_reinstall(&device);
+    struct reply reply = device_enrol(&g, &device);
+    expect_status(reply, 201);
+    reply_free(&reply);
+    device_activation_body(&device, activation);
+    struct caller nobody = caller_nobody();
+    struct gate *gate = gateway_hold(&g);
+    struct exchange *enrolment =
+        call_start(&g, &(struct call){.plane = PLANE_ENROL,
+                                      .caller = &nobody,
+                                      .method = "POST",
+                                      .target = arena_printf(&arena, "/v1/enrollments/%s/activate",
+                                                             device.enrollment),
+                                      .body = activation});
+    struct exchange *evidence = call_start(&g, &(struct call){.plane = PLANE_DEVICE,
+                                                              .caller = &device.caller,
+                                                              .method = "POST",
+                                                              .target = "/v1/evidence",
+                                                              .body = body});
+    gateway_let_go(gate);
+    reply = call_finish(&g, enrolment);
+    expect_status(reply, 200);
+    reply_free(&reply);
+    reply = call_finish(&g, evidence);
+    check_code(&reply, 403, "forbidden");
+    reply_free(&reply);
+    check_decision(&g, device.id, "deny", "not_appraised");
+    reply = device_prove(&g, &device); /* by its new one it does */
+    expect_status(reply, 201);
+    reply_free(&reply);
+}
+END_TEST
+
 int main(void) {
     for (size_t i = 0; i < CERT_KEYS; i++) {
         (void)cert_key(i);
@@ -472,6 +520,7 @@ int main(void) {
     tcase_add_test(t, certificates_of_ours_and_of_makers_do_not_pass_for_each_other);
     tcase_add_test(t, only_the_device_plane_vouches);
     tcase_add_test(t, device_with_an_ek_uses_its_factory_certificate_once_it_has_enrolled);
+    tcase_add_test(t, evidence_by_an_ak_that_is_replaced_meanwhile_counts_for_nothing);
     Suite *suite = suite_create("api_idevid");
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);
