@@ -26,7 +26,7 @@ bool audit_store_open(struct audit_store *out, const char *config_file, const ch
     if (config_file != NULL && commands_load_config(&config, config_file) != STATUS_OK) {
         return false;
     }
-    const char *path = file != NULL ? file : config->store_path;
+    const char *path = config != NULL ? config->store_path : file;
     enum status status = store_open_to_read(&out->store, path, &detail);
     if (status == STATUS_OK) {
         status = store_reader_new(&out->reader, out->store, &detail);

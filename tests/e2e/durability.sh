@@ -94,4 +94,5 @@ done
 
 call admin admin GET '/v1/audit?limit=1000'
 claim 'the audit log has no gap' jq -e '[.items[].seq] | . == [range(1; length + 1)]' "$answer"
+claim 'and its chain is whole' "$gatehouse" audit verify --config "$gateway/gatehouse.ini" --authority "$gateway/ca/identity.pem"
 finish
