@@ -271,6 +271,16 @@ call admin admin GET '/v1/audit?limit=1000'
 expect 200
 field '.items[] | .action' | sort | uniq -c | while read -r count action; do fact "$action ($count)"; done
 
+step 'Each entry holds the hash of the one before: the log is whole, and an entry that is edited is named.'
+must "$gatehouse" audit export --store "$work/gateway/gatehouse.db" --out "$work/audit.ndjson"
+ran 'gatehouse audit verify audit.ndjson'
+verified=$("$gatehouse" audit verify "$work/audit.ndjson") || fail 'the audit log does not verify'
+fact "$(printf '%s' "$verified" | jq -r '"whole: \(.entries) entries, the last hash \(.last_hash)"')"
+sed 's/"action":"device.approve"/"action":"device.retire"/' "$work/audit.ndjson" >"$work/edited.ndjson"
+ran "sed 's/device.approve/device.retire/' audit.ndjson | gatehouse audit verify -"
+if "$gatehouse" audit verify "$work/edited.ndjson" >/dev/null 2>"$work/broken"; then fail 'an edited audit log verifies'; fi
+fact "$(sed 's/.*edited.ndjson: //' "$work/broken" | tail -n 1)"
+
 printf '\n%sDone: %d steps, each did what it says.%s\n' "$green" $number "$plain"
 
 if [ -n "${KEEP-}" ]; then
