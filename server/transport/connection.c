@@ -62,7 +62,10 @@ static void end(struct connection *c) {
     worker->ended = c;
 }
 
+/* Taken out of the epoll set by hand: a process that was forked and has not called exec yet holds
+ * the socket, too, and as long as it does, closing ours alone would let events come on. */
 static void close_and_end(struct connection *c) {
+    (void)epoll_ctl(c->lane->worker->epoll_fd, EPOLL_CTL_DEL, c->fd, NULL);
     (void)close(c->fd);
     end(c);
 }
@@ -141,13 +144,13 @@ static void closed(struct connection *c) {
     socket_table_remove(&c->lane->worker->sockets, c);
     tls_session_close(c);
     /* A descriptor of our own outlives libmicrohttpd's; the old one leaves our epoll set by name,
-     * since its socket goes on. */
+     * since its socket goes on (as it may do in a forked process). */
     int fd = lingers ? fcntl(c->fd, F_DUPFD_CLOEXEC, 0) : -1;
+    (void)epoll_ctl(c->lane->worker->epoll_fd, EPOLL_CTL_DEL, c->fd, NULL);
     if (fd < 0) {
         end(c);
         return;
     }
-    (void)epoll_ctl(c->lane->worker->epoll_fd, EPOLL_CTL_DEL, c->fd, NULL);
     c->fd = fd;
     linger(c, EPOLL_CTL_ADD);
 }
