@@ -249,6 +249,69 @@ START_TEST(a_storage_failure_leaves_neither_gap_nor_double) {
 }
 END_TEST
 
+/* --- finding --- */
+
+/* 40 entries by two actors in turn; those of "operator:bob" are 10, 20, 30 and 40. */
+static void append_many(void) {
+    store_fixture_begin(&f);
+    for (int i = 1; i <= 40; i++) {
+        struct audit_row row = sample();
+        row.time_ms = 1000 - i; /* the clock went back all the while */
+        (void)snprintf(row.actor, sizeof row.actor, i % 10 == 0 ? "operator:bob" : "device:x");
+        ck_assert_int_eq(audit_append(f.writer, &row, &detail), STATUS_OK);
+    }
+    ck_assert_int_eq(store_commit(f.writer, NULL), STATUS_OK);
+}
+
+/* Pages until there is no more; how many there were. */
+static size_t find_all(struct audit_filter filter, int64_t *out, size_t *pages) {
+    size_t all = 0;
+    *pages = 0;
+    do {
+        struct audit_row *rows;
+        size_t num;
+        ck_assert_int_eq(
+            store_audit_find(f.reader, &f.arena, &rows, &num, &filter.after_seq, &filter),
+            STATUS_OK);
+        ck_assert_uint_le(num, filter.limit);
+        for (size_t i = 0; i < num; i++) {
+            out[all++] = rows[i].seq;
+        }
+        ++*pages;
+    } while (filter.after_seq != 0);
+    return all;
+}
+
+static const struct {
+    bool newest_first, by_time, by_object;
+} ways[] = {{false, false, false}, {true, false, false}, {false, true, false},
+            {true, true, false},   {false, false, true}, {true, false, true}};
+
+START_TEST(no_question_looks_at_more_than_it_may_and_yet_finds_everything) {
+    int64_t seq[40];
+    size_t pages;
+    append_many();
+    struct audit_filter filter = {.actor = "operator:bob",
+                                  .action = "",
+                                  .object = ways[_i].by_object ? "model:edge" : "",
+                                  .since_ms = ways[_i].by_time ? 1 : 0,
+                                  .newest_first = ways[_i].newest_first,
+                                  .limit = 10,
+                                  .scan = 6};
+    ck_assert_uint_eq(find_all(filter, seq, &pages), 4);
+    ck_assert_uint_eq(pages, 7); /* of 6 entries, and one of 4 */
+    /* By time the last one written is the oldest. */
+    bool descends = ways[_i].newest_first != ways[_i].by_time;
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(seq[i], descends ? 40 - 10 * i : 10 + 10 * i);
+    }
+    filter.scan = 1000;
+    filter.limit = 3;
+    ck_assert_uint_eq(find_all(filter, seq, &pages), 4);
+    ck_assert_uint_le(pages, 3);
+}
+END_TEST
+
 /* --- stores from before the chain --- */
 
 static void run_sql(const char *sql) {
@@ -349,6 +412,8 @@ int main(void) {
     tcase_add_test(tests, nothing_is_appended_outside_of_a_transaction);
     tcase_add_test(tests, names_of_any_bytes_give_the_same_line_from_the_store);
     tcase_add_loop_test(tests, a_storage_failure_leaves_neither_gap_nor_double, 0, 3);
+    tcase_add_loop_test(tests, no_question_looks_at_more_than_it_may_and_yet_finds_everything, 0,
+                        (int)(sizeof ways / sizeof ways[0]));
     tcase_add_test(tests, an_older_store_is_chained_once_and_says_so);
     tcase_add_test(tests, an_entry_appended_to_an_older_store_chains_it_first);
     tcase_add_test(tests, a_new_store_has_nothing_to_be_chained);
