@@ -18,11 +18,11 @@ code_meaning() {
     enrolment_closed) echo 'the model takes no new devices' ;;
     ek_certificate_required) echo 'the gateway wants an endorsement key certificate, and none was sent' ;;
     ek_certificate_untrusted) echo 'the endorsement key certificate is not by a TPM vendor that the gateway trusts' ;;
+    no_ek_anchors) echo 'the gateway trusts no TPM vendor for this model yet' ;;
     ek_unacceptable) echo 'the endorsement key is not of an acceptable kind' ;;
     ak_unacceptable) echo 'the attestation key is not of an acceptable kind' ;;
     activation_failed) echo 'the TPM gave back another secret than the gateway had sealed' ;;
     enrollment_expired) echo 'the enrolment took too long' ;;
-    already_enrolled) echo 'the gateway knows this TPM already, and does not enrol it again' ;;
     enrollment_superseded) echo 'the device has enrolled again since' ;;
     device_model_mismatch) echo 'the gateway has this device as one of another model' ;;
     ak_in_use) echo "the attestation key is another device's too" ;;
@@ -47,7 +47,6 @@ code_meaning() {
     # the device
     device_quarantined) echo 'an operator has put this device in quarantine' ;;
     device_retired) echo 'an operator has retired this device' ;;
-    device_pending) echo 'an operator has to approve this device' ;;
     forbidden) echo "the gateway does not take this device's identity" ;;
     # the gateway
     unknown_field) echo 'the gateway does not know what this client sends: one of the two is older' ;;
@@ -63,13 +62,12 @@ code_advice() {
     case $1 in
     untrusted) echo "The gateway has revoked this device's credential; its files are left in place. Boot the approved software and run 'gatehouse-device attest', or ask an operator to look at the appraisal." ;;
     unknown_model) echo "Check 'model' in the configuration, or ask an operator to make the model." ;;
-    enrolment_closed) echo 'Ask an operator to open enrolment for the model, or to register the device.' ;;
-    ek_certificate_required) echo "Point 'ek_certificate' at the vendor's certificate file, or ask an operator to register this TPM." ;;
-    ek_certificate_untrusted) echo 'Ask an operator to add the TPM vendor to the trusted ones.' ;;
+    enrolment_closed) echo "Ask an operator to register the device: 'gatehouse-device ek' prints what that takes." ;;
+    ek_certificate_required) echo "Point 'ek_certificate' at the vendor's certificate file, or ask an operator to register what 'gatehouse-device ek' prints." ;;
+    ek_certificate_untrusted | no_ek_anchors) echo 'Ask an operator to add the TPM vendor to the trusted ones.' ;;
     ek_unacceptable) echo "Try another 'ek_algorithm'." ;;
     device_model_mismatch) echo "Check 'model' in the configuration." ;;
     ak_unacceptable | ak_in_use | ak_revoked) echo "Set 'ak_handle' to a free handle and enrol again." ;;
-    already_enrolled) echo 'Ask an operator to let it enrol again.' ;;
     key_certification_required) echo 'Install tpm2-openssl, and let identity_key and credential_key be auto or tpm.' ;;
     identity_key_unproven) echo "Install tpm2-openssl, let identity_key be auto or tpm, and run 'gatehouse-device enrol --again'." ;;
     forbidden) echo "Run 'gatehouse-device enrol --again', or ask an operator." ;;
@@ -86,7 +84,6 @@ code_advice() {
 code_exit() {
     case $1 in
     untrusted) echo "$exit_untrusted" ;;
-    device_pending) echo "$exit_pending" ;;
     rate_limited | overloaded | storage_unavailable | internal | policy_changed | too_many_pending) echo "$exit_later" ;;
     *) echo "$exit_refused" ;;
     esac

@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2034,SC2154 # variables are shared with the other parts
-# show.sh: what is there, for people and, as JSON, for machines. Reads only, takes no lock.
+# show.sh: what is there, for people and, as JSON, for machines. The status reads only, and takes no lock.
 
 # certificate_json DIRECTORY: what its certificate and result say; null when there is none.
 certificate_json() {
@@ -55,5 +55,20 @@ show_status() {
             (.identity // empty | "identity    until \(.not_after), key_protection: \(.key_protection)"),
             (.credential // empty | "credential  until \(.not_after), due after \(.renew_after), key_protection: \(.key_protection), in \(.directory)"),
             (.refused // empty | "refused     at \(.at): \(.findings | join(", "))")'
+    fi
+}
+
+# show_ek: SHA-256 of the endorsement key's SubjectPublicKeyInfo; as JSON it is what POST /v1/devices takes.
+show_ek() {
+    tpm_present
+    mkdir "$work/ek"
+    ek_ready "$work/ek"
+    openssl pkey -pubin -in "$work/ek/ek.pem" -outform DER -out "$work/ek/spki" 2>/dev/null ||
+        tpm_die "the endorsement key at $ek_handle cannot be read"
+    show_digest=$(openssl dgst -sha256 -r <"$work/ek/spki" | cut -d ' ' -f 1)
+    if [ -n "$as_json" ]; then
+        jq -n -c --arg model "$conf_model" --arg digest "$show_digest" '{model: $model, ek_sha256: $digest}'
+    else
+        echo "$show_digest"
     fi
 }

@@ -47,6 +47,8 @@ for client_shell in dash 'busybox sh' bash; do
     ends "$client_shell: before, there is nothing" 4 status
     ends "$client_shell: nothing to attest with" 4 attest
     says "$client_shell: it says what to do" "gatehouse-device enrol"
+    ends "$client_shell: prints the digest of its EK" 0 ek
+    ek=$(cat "$work/said.out")
     ends "$client_shell: enrols" 0 enrol
     ends "$client_shell: enrolled is not enough" 6 status
     ends "$client_shell: attests" 0 attest
@@ -58,6 +60,10 @@ for client_shell in dash 'busybox sh' bash; do
         "$(jq -r '"\(.state) \(.identity.key_protection) \(.credential.key_protection) \(.credential.valid)"' "$work/json")"
 done
 unset client_shell
+same 'the id of a device is what its EK digest begins with' "$(printf '%.32s' "$ek")" "$(jq -r .device_id "$work/json")"
+device_client edge ek --json >"$work/ek.json"
+same 'as JSON it is a registration' "acme-edge9 $ek 2" "$(jq -r '"\(.model) \(.ek_sha256) \(length)"' "$work/ek.json")"
+ends '--json does not go with attest' 2 attest --json
 
 jq -r .device_id "$work/json" >"$work/edge/id"
 same 'the gateway thinks so too' 'allow trusted' "$(decision edge)"
