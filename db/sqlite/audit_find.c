@@ -36,7 +36,7 @@ static bool passes(const struct audit_filter *f, const struct scanned *row) {
 static enum status time_of(struct store_reader *reader, int64_t seq, int64_t *time_ms,
                            bool *found) {
     QUERY q = query_of(of_reader(reader), SQL_AUDIT_SCAN);
-    struct scanned row;
+    struct scanned row = {0};
     bind_int(&q, seq - 1);
     enum status status = query_step(&q);
     if (status == STATUS_OK) {

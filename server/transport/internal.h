@@ -58,13 +58,17 @@ void address_read(struct address *key, char text[static HTTP_ADDRESS_SIZE],
 
 /* --- planes --------------------------------------------------------------------------------- */
 
+struct anchor { /* DER, malloc'ed */
+    uint8_t *der;
+    size_t len;
+};
+
 struct plane {
-    struct transport_plane conf;        /* its strings are copies */
-    pthread_mutex_t context_lock;       /* guards context and anchor */
-    struct WOLFSSL_CTX *context;        /* NULL for plain planes */
-    struct bytes anchor;                /* DER of an authority of context; malloc'ed. Empty where no
-                                           service vouches */
-    atomic_uint open;                   /* connections, over all workers */
+    struct transport_plane conf;  /* its strings are copies */
+    pthread_mutex_t context_lock; /* guards context and anchor */
+    struct WOLFSSL_CTX *context;  /* NULL for plain planes */
+    struct anchor anchor;         /* an authority of context; empty where no service vouches */
+    atomic_uint open;             /* connections, over all workers */
     struct address_counts *per_address; /* NULL: no limit */
     int local_fd[TRANSPORT_MAX_LISTEN]; /* Unix sockets, shared by the workers; -1 */
     uint16_t tcp_port[TRANSPORT_MAX_LISTEN];
@@ -210,10 +214,9 @@ void connection_free(struct connection *c);
 
 /* --- TLS (tls_context.c, tls_session.c, tls_socket.c) --------------------------------------- */
 
-/* *anchor is what struct plane says of it; tls_anchor_free gives it back. */
-MUST_USE enum status tls_context_new(struct WOLFSSL_CTX **out, struct bytes *anchor,
+/* *anchor is what struct plane says of it; the caller frees it. */
+MUST_USE enum status tls_context_new(struct WOLFSSL_CTX **out, struct anchor *anchor,
                                      const struct transport_plane *plane, struct detail *detail);
-void tls_anchor_free(struct bytes *anchor);
 /* wolfSSL's verify callback (tls_verify.c); its structs. */
 struct WOLFSSL_X509_STORE_CTX;
 int tls_verify_peer(int good, struct WOLFSSL_X509_STORE_CTX *store);

@@ -82,7 +82,7 @@ static enum status configure(WOLFSSL_CTX *context, const struct transport_plane 
 }
 
 /* The first certificate of the file. */
-static enum status read_anchor(struct bytes *out, const char *file, struct detail *detail) {
+static enum status read_anchor(struct anchor *out, const char *file, struct detail *detail) {
     enum { FILE_MAX = 4 << 20, ANCHORS_MAX = 1024 };
     __attribute__((cleanup(arena_free))) struct arena arena;
     uint8_t *pem = NULL;
@@ -101,18 +101,11 @@ static enum status read_anchor(struct bytes *out, const char *file, struct detai
         return status == STATUS_OK ? STATUS_MEMORY : status;
     }
     memcpy(copy, der[0].data, der[0].len);
-    *out = bytes_of(copy, der[0].len);
+    *out = (struct anchor){copy, der[0].len};
     return STATUS_OK;
 }
 
-void tls_anchor_free(struct bytes *anchor) {
-    void *data;
-    memcpy(&data, &anchor->data, sizeof data);
-    free(data);
-    *anchor = (struct bytes){0};
-}
-
-enum status tls_context_new(struct WOLFSSL_CTX **out, struct bytes *anchor,
+enum status tls_context_new(struct WOLFSSL_CTX **out, struct anchor *anchor,
                             const struct transport_plane *plane, struct detail *detail) {
     bool vouches = plane->security == TRANSPORT_TLS_MUTUAL && plane->service != NULL &&
                    plane->service->vouch != NULL;
@@ -125,7 +118,7 @@ enum status tls_context_new(struct WOLFSSL_CTX **out, struct bytes *anchor,
     if (context == NULL) {
         return status_fail(detail, STATUS_MEMORY, "no TLS context");
     }
-    *anchor = (struct bytes){0};
+    *anchor = (struct anchor){0};
     enum status status = configure(context, plane, detail);
     if (status == STATUS_OK && vouches) {
         status = read_anchor(anchor, plane->anchors_file, detail);

@@ -77,7 +77,7 @@ static bool exchange(struct connection *c, WOLFSSL_BUFFER_INFO *intermediate) {
     if (same && c->stand_in == NULL) {
         c->stand_in = malloc(len);
         if (c->stand_in != NULL) {
-            memcpy(c->stand_in, plane->anchor.data, len);
+            memcpy(c->stand_in, plane->anchor.der, len);
         }
     }
     (void)pthread_mutex_unlock(&plane->context_lock);

@@ -117,7 +117,7 @@ static void plane_cleanup(struct plane *plane) {
         free_text(&plane->conf.listen[i]);
     }
     tls_context_free(plane->context);
-    tls_anchor_free(&plane->anchor);
+    free(plane->anchor.der);
     address_counts_free(plane->per_address);
     free_text(&plane->conf.name);
     free_text(&plane->conf.certificate_file);
@@ -262,7 +262,7 @@ uint16_t transport_port(const struct transport *t, const char *name) {
 
 enum status transport_reload(struct transport *t, struct detail *detail) {
     struct WOLFSSL_CTX *fresh[TRANSPORT_MAX_PLANES] = {0};
-    struct bytes anchor[TRANSPORT_MAX_PLANES] = {0};
+    struct anchor anchor[TRANSPORT_MAX_PLANES] = {0};
     enum status status = STATUS_OK;
     (void)pthread_mutex_lock(&t->reload_lock);
     for (size_t i = 0; i < t->num_planes && status == STATUS_OK; i++) {
@@ -278,7 +278,7 @@ enum status transport_reload(struct transport *t, struct detail *detail) {
         struct plane *plane = &t->planes[i];
         (void)pthread_mutex_lock(&plane->context_lock);
         struct WOLFSSL_CTX *old = plane->context;
-        struct bytes old_anchor = plane->anchor;
+        struct anchor old_anchor = plane->anchor;
         plane->context = fresh[i];
         plane->anchor = anchor[i];
         (void)pthread_mutex_unlock(&plane->context_lock);
@@ -288,7 +288,7 @@ enum status transport_reload(struct transport *t, struct detail *detail) {
     (void)pthread_mutex_unlock(&t->reload_lock);
     for (size_t i = 0; i < t->num_planes; i++) {
         plane_context_drop(&t->planes[i], fresh[i]);
-        tls_anchor_free(&anchor[i]);
+        free(anchor[i].der);
     }
     return status;
 }
