@@ -339,11 +339,14 @@ static bool take_batch(struct committer *c) {
     (void)pthread_mutex_lock(&c->lock);
     wait_for_work(c);
     c->num = 0;
-    while (c->first != NULL && c->num < SIGNER_BATCH_MAX) {
+    bool full = false;
+    while (c->first != NULL && !full) {
         struct commit *commit = c->first;
         c->first = commit->next;
         commit->next = NULL;
         c->batch[c->num++] = commit;
+        /* What comes after a change of policy is held against the new one. */
+        full = c->num == SIGNER_BATCH_MAX || commit->kind->reloads_policy;
     }
     if (c->first == NULL) {
         c->last = &c->first;

@@ -10,8 +10,9 @@
  *
  * A policy that cannot be put in force (memory, an unreadable row) leaves the old one to readers, yet
  * no certificate is issued under it: commits with a job end with STATUS_STORAGE, and the policy is
- * read again until that succeeds. An appraisal made under an older policy may still be on its way
- * when a newer one is in force: its apply looks the baseline up in the transaction.
+ * read again until that succeeds. A change of policy is the last of its batch, so that whatever was
+ * submitted after it is applied with the new one in force. An appraisal made under the old one may
+ * still be on its way then: its apply has to look again.
  *
  * When nothing is to do, it forgets what has expired and tidies the store's files. Every so often it
  * has the signer sign where the audit log ends (audit_chain.h), and once more when it is stopped. */

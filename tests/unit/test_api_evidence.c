@@ -560,6 +560,43 @@ START_TEST(a_certificate_that_is_not_in_force_is_nobody) {
 }
 END_TEST
 
+/* Trusted when it came, while an operator's request was already waiting to be written. */
+START_TEST(evidence_that_a_change_of_policy_overtakes_gets_no_credential) {
+    static const struct {
+        const char *role, *method, *target, *body;
+    } changes[] = {
+        {"operator", "POST", "/v1/baselines/%s/revoke", NULL},
+        {"approver", "POST", "/v1/baselines/%s/retire", NULL},
+        {"author", "PUT", "/v1/models/acme-edge9", "{\"key_protection\":\"tpm\"}"},
+    };
+    char target[96], nonce[48];
+    const struct caller operator= caller_operator(changes[_i].role);
+    (void)snprintf(target, sizeof target, changes[_i].target,
+                   baseline); /* NOLINT: from the table */
+    device_challenge(&g, &device, nonce);
+    device_evidence_body(&device, body, nonce);
+    struct gate *gate = gateway_hold(&g);
+    struct exchange *change = call_start(&g, &(struct call){.plane = PLANE_ADMIN,
+                                                            .caller = &operator,
+                                                            .method = changes[_i].method,
+                                                            .target = target,
+                                                            .body = changes[_i].body});
+    struct exchange *evidence = call_start(&g, &(struct call){.plane = PLANE_DEVICE,
+                                                              .caller = &device.caller,
+                                                              .method = "POST",
+                                                              .target = "/v1/evidence",
+                                                              .body = body});
+    gateway_let_go(gate);
+    struct reply reply = call_finish(&g, change);
+    expect_status(reply, 200);
+    reply_free(&reply);
+    reply = call_finish(&g, evidence);
+    check_code(&reply, 409, "policy_changed");
+    reply_free(&reply);
+    check_decision(&g, device.id, "deny", "not_appraised");
+}
+END_TEST
+
 /* --- where the key is --- */
 
 static struct reply get(const char *format, const char *id) {
@@ -949,6 +986,7 @@ static Suite *suite(void) {
     tcase_add_test(t, a_retired_device_gets_no_challenge_and_no_appraisal);
     tcase_add_test(t, a_retired_device_stays_retired);
     tcase_add_test(t, a_certificate_that_is_not_in_force_is_nobody);
+    tcase_add_loop_test(t, evidence_that_a_change_of_policy_overtakes_gets_no_credential, 0, 3);
     tcase_add_test(t, a_certified_key_is_said_to_be_in_the_tpm);
     tcase_add_test(t, a_key_that_nobody_certified_is_said_to_be_unproven);
     tcase_add_test(t, a_certification_with_another_nonce_is_refused);
