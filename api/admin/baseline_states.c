@@ -27,13 +27,6 @@ struct step_change {
     int64_t version; /* If-Match; 0: any */
 };
 
-static struct bytes baseline_json(struct change *c, const struct baseline_row *row) {
-    struct json_out o;
-    json_out_init(&o, c->r->x->arena, 512);
-    write_baseline(&o, NULL, row, false);
-    return json_out_end(&o);
-}
-
 /* Not too many at once: a device's evidence is held against each. */
 static enum status check_number(struct change *c, struct store_writer *writer, const char *model) {
     struct baseline_row *rows;

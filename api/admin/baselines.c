@@ -35,7 +35,7 @@ struct baseline_change {
     int64_t version; /* If-Match; 0: any */
 };
 
-static struct bytes baseline_json(struct change *c, const struct baseline_row *row) {
+struct bytes baseline_json(struct change *c, const struct baseline_row *row) {
     struct json_out o;
     json_out_init(&o, c->r->x->arena, 512);
     write_baseline(&o, NULL, row, false);

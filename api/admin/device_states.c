@@ -32,13 +32,6 @@ struct step_change {
     size_t num_revoked;
 };
 
-static struct bytes device_json(struct change *c, const struct device_row *row) {
-    struct json_out o;
-    json_out_init(&o, c->r->x->arena, 512);
-    write_device(&o, NULL, row);
-    return json_out_end(&o);
-}
-
 static void early(struct commit *commit, struct fleet_table *table) {
     const struct step_change *s = (const struct step_change *)(const void *)commit;
     if (s->step->revocation != NULL) {

@@ -165,7 +165,7 @@ struct note_change {
     struct device_row row;
 };
 
-static struct bytes device_json(struct change *c, const struct device_row *row) {
+struct bytes device_json(struct change *c, const struct device_row *row) {
     struct json_out o;
     json_out_init(&o, c->r->x->arena, 512);
     write_device(&o, NULL, row);

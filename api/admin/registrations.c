@@ -30,13 +30,6 @@ struct registration_change {
     struct device_row row;
 };
 
-static struct bytes row_json(struct change *c, const struct device_row *row) {
-    struct json_out o;
-    json_out_init(&o, c->r->x->arena, 512);
-    write_device(&o, NULL, row);
-    return json_out_end(&o);
-}
-
 /* Of a device that is enrolled by its announcement alone. Nothing certifies where its factory
  * certificate's key is. */
 static enum status check_alone(struct registration_change *n, struct store_writer *writer,
@@ -74,7 +67,7 @@ static enum status apply_register(struct change *c, struct store_writer *writer,
         return change_fail(c, PROBLEM_ALREADY_EXISTS, status);
     }
     change_audit(c, "device.register", "device", n->row.id);
-    c->audit.after = row_json(c, &n->row);
+    c->audit.after = device_json(c, &n->row);
     return status;
 }
 
@@ -167,7 +160,7 @@ static enum status apply_delete(struct change *c, struct store_writer *writer,
         status = store_device_delete(writer, n->row.id);
     }
     change_audit(c, "device.unregister", "device", n->row.id);
-    c->audit.before = row_json(c, &n->row);
+    c->audit.before = device_json(c, &n->row);
     return status;
 }
 
