@@ -265,7 +265,8 @@ MUST_USE enum status store_device_enrol(struct store_writer *, const struct devi
 /* The device that has this AK, or had it once. NOT_FOUND: nobody. */
 MUST_USE enum status store_ak_owner(struct store_reader *, char device_id[static STORE_ID],
                                     bool *in_force, struct bytes ak_public);
-/* REGISTERED only, else CONFLICT. */
+/* REGISTERED or PENDING_APPROVAL, else CONFLICT. What AKs it had while it was waiting were never in
+ * force, and are forgotten with it. */
 MUST_USE enum status store_device_delete(struct store_writer *, const char *id);
 /* The latest verdict and clock of a device, without rewriting its blobs. Conditional: CONFLICT when
  * the stored clock is ahead of the row's (compare reset_count, then restart_count, then clock;

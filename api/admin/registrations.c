@@ -1,4 +1,4 @@
-/* POST /v1/devices with one device, and DELETE of one that has not enrolled yet. What is announced
+/* POST /v1/devices with one device, and DELETE of one that has not enrolled yet, or not been approved. What is announced
  * in bulk is upload.c's. */
 #include "api/admin/registration.h"
 
@@ -28,6 +28,7 @@ const struct shape registration_shape = SHAPE(body_fields, struct registration_b
 struct registration_change {
     struct change change; /* first */
     struct device_row row;
+    bool waited; /* for an operator's approval, when it was removed */
 };
 
 /* Of a device that is enrolled by its announcement alone. Nothing certifies where its factory
@@ -147,7 +148,8 @@ static enum status apply_delete(struct change *c, struct store_writer *writer,
     struct registration_change *n = (struct registration_change *)c;
     struct store_reader *reader = store_writer_reader(writer);
     enum status status = store_device_get(reader, c->r->x->arena, &n->row, c->r->param[0]);
-    if (status == STATUS_OK && n->row.state != DEVICE_REGISTERED) {
+    n->waited = status == STATUS_OK && n->row.state == DEVICE_PENDING_APPROVAL;
+    if (status == STATUS_OK && n->row.state != DEVICE_REGISTERED && !n->waited) {
         detail_set(detail,
                    "it is %s: only a device that never enrolled is removed, others are retired",
                    device_state_name(n->row.state));
@@ -159,7 +161,7 @@ static enum status apply_delete(struct change *c, struct store_writer *writer,
     if (status == STATUS_OK) {
         status = store_device_delete(writer, n->row.id);
     }
-    change_audit(c, "device.unregister", "device", n->row.id);
+    change_audit(c, n->waited ? "device.reject" : "device.unregister", "device", n->row.id);
     c->audit.before = device_json(c, &n->row);
     return status;
 }
@@ -168,9 +170,20 @@ static enum http_next answer_deleted(struct change *c) {
     return answer_empty(c->r);
 }
 
-static const struct change_kind delete_kind = {.commit = CHANGE_COMMIT(.name = "device.unregister"),
-                                               .apply = apply_delete,
-                                               .answer = answer_deleted};
+/* The table forgets nobody, but it may know of none what it is. */
+static void publish_delete(struct commit *commit, struct fleet_table *table) {
+    const struct registration_change *n = (const struct registration_change *)(const void *)commit;
+    if (n->waited) {
+        enum status status = fleet_put_device(table, n->row.id, n->row.model, DEVICE_REGISTERED,
+                                              VERDICT_UNKNOWN, TIER_NONE);
+        (void)status; /* out of memory it goes on to wait, and is denied */
+    }
+}
+
+static const struct change_kind delete_kind = {
+    .commit = CHANGE_COMMIT(.name = "device.unregister", .publish = publish_delete),
+    .apply = apply_delete,
+    .answer = answer_deleted};
 
 enum http_next device_delete(struct request *r) {
     struct registration_change *n = change_new(r, &delete_kind, sizeof *n);

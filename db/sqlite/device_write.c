@@ -170,6 +170,12 @@ enum status store_device_delete(struct store_writer *writer, const char *id) {
     if (status != STATUS_OK) {
         return status;
     }
-    return column_int(&q) == DEVICE_REGISTERED ? run_on(writer, SQL_DEVICE_DELETE, id)
-                                               : STATUS_CONFLICT;
+    int64_t state = column_int(&q);
+    if (state != DEVICE_REGISTERED && state != DEVICE_PENDING_APPROVAL) {
+        return STATUS_CONFLICT;
+    }
+    QUERY forget = query_of(of_writer(writer), SQL_AK_FORGET);
+    bind_id(&forget, id);
+    status = query_run(&forget);
+    return status == STATUS_OK ? run_on(writer, SQL_DEVICE_DELETE, id) : status;
 }

@@ -127,6 +127,7 @@ const char *const statements[NUM_STATEMENTS] = {
     [SQL_AK_RETIRE] = "INSERT INTO former_ak (device, ak_public)"
                       " SELECT device, ak_public FROM device_key"
                       " WHERE device = (SELECT num FROM device WHERE id = ?)",
+    [SQL_AK_FORGET] = "DELETE FROM former_ak WHERE device = (SELECT num FROM device WHERE id = ?)",
     [SQL_DEVICE_INSERT] = "INSERT INTO device (" DEVICE_COLUMNS
                           ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [SQL_DEVICE_UPDATE] =

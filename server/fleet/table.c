@@ -214,6 +214,10 @@ static enum decision_reason weigh_credentials(struct decision *out, const struct
 static void decide(const struct fleet_table *table, struct decision *out,
                    const struct device *device, const struct credential *asked, int64_t now) {
     uint64_t standing = atomic_load_explicit(&device->standing, memory_order_acquire);
+    if ((standing >> 16 & 0xff) == DEVICE_REGISTERED) { /* it was refused, and may come again */
+        deny_unknown(out, REASON_UNKNOWN_DEVICE);
+        return;
+    }
     *out = (struct decision){.tier = (enum tier)(standing & 0xff)};
     hex_encode(out->device_id, bytes_of(device->id, RAW_ID));
     names_copy(table->models, out->model, sizeof out->model, (uint32_t)(standing >> 32));

@@ -1,7 +1,7 @@
 /* The fleet table: what decisions are made from. In memory, read without locks by any registered
  * thread (liburcu), written by the committer's thread only. Keys: device id, SHA-256 of the access
  * credential, its serial. A lease that has run out denies by itself. A million devices with a
- * credential each take about 250 MB. A device, once known, stays; what has expired is forgotten an
+ * credential each take about 250 MB. A device, once known, stays (one put as REGISTERED is unknown to decisions); what has expired is forgotten an
  * hour later, or when the device has had two newer credentials. */
 #ifndef GATEHOUSE_FLEET_TABLE_H
 #define GATEHOUSE_FLEET_TABLE_H

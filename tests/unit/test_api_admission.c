@@ -88,13 +88,18 @@ static void check_enrolled_at(bool enrolled) {
     reply_free(&reply);
 }
 
-static void check_audit(const char *action, const char *member, const char *value) {
+static void check_audit_of(const char *when, const char *action, const char *member,
+                           const char *value) {
     json_t *entry = gateway_audit(&g, action);
     ck_assert_msg(entry != NULL, "%s is not in the audit", action);
-    const char *found = json_string_value(json_object_get(json_object_get(entry, "after"), member));
+    const char *found = json_string_value(json_object_get(json_object_get(entry, when), member));
     ck_assert_msg(found != NULL && strcmp(found, value) == 0, "%s: %s is %s", action, member,
                   found == NULL ? "nothing" : found);
     json_decref(entry);
+}
+
+static void check_audit(const char *action, const char *member, const char *value) {
+    check_audit_of("after", action, member, value);
 }
 
 /* A certificate by a maker that nobody trusts. */
@@ -246,6 +251,31 @@ START_TEST(a_device_that_is_refused_is_told) {
     activates(403, "device_retired");
     enrols(403, "device_retired"); /* for ever */
     check_state("retired");
+}
+END_TEST
+
+static void remove_device(const char *role, unsigned status, const char *code) {
+    char target[96];
+    (void)snprintf(target, sizeof target, "/v1/devices/%s", device.id);
+    expect_admin(&g, role, "DELETE", target, NULL, status, code);
+}
+
+START_TEST(a_device_that_is_sent_away_may_ask_again) {
+    enrols(202, "pending_approval");
+    device_reinstall(&device); /* it has had two AKs then */
+    enrols(202, "pending_approval");
+    remove_device("approver", 403, "forbidden");
+    remove_device("operator", 204, NULL);
+    remove_device("operator", 404, "not_found");
+    check_audit_of("before", "device.reject", "state", "pending_approval");
+    check_decision(&g, device.id, "deny", "unknown_device");
+    activates(404, "not_found");
+    step("operator", "approve", 404, "not_found");
+    enrols(202, "pending_approval");
+    check_decision(&g, device.id, "deny", "pending_approval");
+    step("operator", "approve", 200, NULL);
+    activates(200, "enrolled");
+    remove_device("operator", 409, "wrong_state");
 }
 END_TEST
 
@@ -565,6 +595,7 @@ static void add_approval(Suite *s) {
     tcase_add_test(t, only_a_device_that_waits_is_approved);
     tcase_add_test(t, a_registered_device_waits_for_nobody);
     tcase_add_test(t, a_device_that_is_refused_is_told);
+    tcase_add_test(t, a_device_that_is_sent_away_may_ask_again);
     tcase_add_test(t, a_device_that_waits_is_not_released_past_its_approval);
     tcase_add_test(t, a_device_that_waits_goes_on_waiting_when_it_begins_anew);
     tcase_add_test(t, what_a_device_began_before_it_began_anew_is_void);

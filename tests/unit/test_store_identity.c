@@ -374,15 +374,16 @@ START_TEST(a_factory_identity_belongs_to_one_device) {
 }
 END_TEST
 
-START_TEST(only_announced_devices_are_deleted) {
+START_TEST(only_devices_that_never_enrolled_are_deleted) {
     for (int state = DEVICE_ENROLLED; state <= DEVICE_REGISTERED; state++) {
         struct device_row row = registered(10 + (unsigned)state), back;
+        bool never = state == DEVICE_REGISTERED || state == DEVICE_PENDING_APPROVAL;
         row.state = (enum device_state)state;
         ck_assert_int_eq(put_device(&row), STATUS_OK);
         ck_assert_int_eq(store_fixture_write(&f, store_device_delete(f.writer, row.id)),
-                         state == DEVICE_REGISTERED ? STATUS_OK : STATUS_CONFLICT);
+                         never ? STATUS_OK : STATUS_CONFLICT);
         ck_assert_int_eq(store_device_get(f.reader, &f.arena, &back, row.id),
-                         state == DEVICE_REGISTERED ? STATUS_NOT_FOUND : STATUS_OK);
+                         never ? STATUS_NOT_FOUND : STATUS_OK);
     }
     struct device_row row = registered(77);
     ck_assert_int_eq(store_fixture_write(&f, store_device_delete(f.writer, row.id)),
@@ -658,7 +659,7 @@ int main(void) {
     tcase_add_test(tests, an_announced_device_that_is_changed_still_has_no_keys);
     tcase_add_test(tests, any_number_of_devices_is_announced_without_keys_but_each_once);
     tcase_add_test(tests, a_factory_identity_belongs_to_one_device);
-    tcase_add_test(tests, only_announced_devices_are_deleted);
+    tcase_add_test(tests, only_devices_that_never_enrolled_are_deleted);
     tcase_add_test(tests, announced_devices_are_counted_until_they_enrol_or_go);
     tcase_add_test(tests, the_walk_passes_over_devices_that_were_only_announced);
     tcase_add_test(tests, an_announced_device_enrols);
