@@ -63,7 +63,11 @@ before=$(peak)
 { yes "$(printf '%1023s' '')" | head -n 61440; echo '{}'; } >"$work/rows.ndjson"
 uploads "$work/rows.ndjson" application/x-ndjson /v1/devices
 same 'a line number far down is right' '61441 missing_field' "$(field '.errors[] | "\(.row) \(.code)"')"
-claim 'an upload of 60 MiB is not held in memory' [ $(($(peak) - before)) -lt 16384 ]
+if [ "${SAN:-none}" = none ]; then
+    claim 'an upload of 60 MiB is not held in memory' [ $(($(peak) - before)) -lt 16384 ]
+else
+    skip 'an upload of 60 MiB is not held in memory' 'a sanitizer keeps what is freed'
+fi
 
 # --- what ends otherwise ------------------------------------------------------------------------------------
 

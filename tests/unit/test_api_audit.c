@@ -300,7 +300,6 @@ END_TEST
 START_TEST(a_log_is_pruned_by_an_admin_up_to_a_checkpoint_only) {
     add_proxies(1, 12);
     int64_t seq = newest_checkpoint(CHECKPOINT_ENTRIES);
-    size_t before = count("/v1/audit?limit=1000");
     prune("admin", seq - 1, 409, "not_a_checkpoint");
     prune("admin", seq + 1, 409, "not_a_checkpoint");
     prune("admin", INT64_MAX, 409, "not_a_checkpoint");
@@ -311,7 +310,9 @@ START_TEST(a_log_is_pruned_by_an_admin_up_to_a_checkpoint_only) {
     expect_admin(&g, "admin", "POST", "/v1/audit/prune", "{}", 400, "missing_field");
     expect_admin(&g, "admin", "POST", "/v1/audit/prune", "{\"through_seq\":20,\"force\":true}", 400,
                  "unknown_field");
-    ck_assert_uint_eq(count("/v1/audit?limit=1000"), before);
+    json_t *page = ask("/v1/audit?limit=1"); /* refusals add to its end, at their own time */
+    ck_assert_int_eq(seq_of(page, 0), 1);
+    json_decref(page);
 }
 END_TEST
 

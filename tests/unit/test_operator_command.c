@@ -184,7 +184,7 @@ START_TEST(while_the_gateway_runs_it_says_so_and_changes_nothing) {
 END_TEST
 
 START_TEST(a_store_that_is_not_there_is_not_made) {
-    store_fixture_remove(&f);
+    stop();
     start();
     ck_assert_int_eq(remove(f.path), 0);
     add(1, "gatehouse init", "alice", "admin", "alice", false);
