@@ -24,7 +24,8 @@ static void check_taken(const struct config *config) {
     hold(config->access_key != NULL && config->access_certificate != NULL);
     hold(config->identity_lifetime_s >= 3600 && config->identity_lifetime_s <= 400 * 86400);
     hold(config->challenge_max > 0 && config->challenge_expiry_s > 0);
-    hold(!config->plane[PLANE_ENROL].enabled || config->num_ek_trust > 0);
+    hold(config->enrolment_approval_expiry_s >= 60 &&
+         config->enrolment_approval_expiry_s <= 90 * 86400);
     for (size_t i = 0; i < config->num_ek_trust; i++) {
         hold(config->ek_trust[i] != NULL);
         touch(config->ek_trust[i]);
