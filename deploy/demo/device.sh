@@ -232,7 +232,7 @@ openssl_conf = configuration
 providers = providers
 alg_section = algorithms
 [algorithms]
-default_properties = ?tpm2.signature=yes
+default_properties = ?tpm2.signature=yes,tpm2.digest!=yes,tpm2.cipher!=yes
 [providers]
 default = default_provider
 tpm2 = tpm2_provider

@@ -13,7 +13,7 @@ openssl_conf = configuration
 providers = providers
 alg_section = algorithms
 [algorithms]
-default_properties = ?tpm2.signature=yes
+default_properties = ?tpm2.signature=yes,tpm2.digest!=yes,tpm2.cipher!=yes
 [providers]
 default = default_provider
 tpm2 = tpm2_provider
@@ -100,8 +100,14 @@ key_works() {
 
 key_shakes_hands() {
     rm -f probe.socket
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout probe.key -out probe.pem -days 2 \
-        -subj /CN=localhost -addext subjectAltName=DNS:localhost >/dev/null 2>&1 || return 1
+    # As a gateway has it: an authority, and a certificate by it, both of which are verified.
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout probe-ca.key -out probe-ca.pem -days 2 \
+        -subj '/CN=probe authority' >/dev/null 2>&1 || return 1
+    openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout probe.key -out probe.csr \
+        -subj /CN=localhost >/dev/null 2>&1 || return 1
+    echo subjectAltName=DNS:localhost >probe.ext
+    openssl x509 -req -in probe.csr -CA probe-ca.pem -CAkey probe-ca.key -set_serial 2 -days 2 -extfile probe.ext \
+        -out probe.pem >/dev/null 2>&1 || return 1
     with_key "$1" openssl req -x509 -new -key "$1/key.pem" -out probe.client -days 2 -subj /CN=probe >/dev/null || return 1
     timeout 60 openssl s_server -unix probe.socket -cert probe.pem -key probe.key -tls1_3 -Verify 1 -www -naccept 1 >/dev/null 2>&1 </dev/null 9>&- &
     shaking=$!
@@ -111,7 +117,7 @@ key_shakes_hands() {
         shake_tries=$((shake_tries + 1))
     done
     shaken=1
-    OPENSSL_CONF=$state/openssl.cnf curl -q -sS --noproxy '*' --unix-socket probe.socket --tlsv1.3 --cacert probe.pem \
+    OPENSSL_CONF=$state/openssl.cnf curl -q -sS --noproxy '*' --unix-socket probe.socket --tlsv1.3 --cacert probe-ca.pem \
         --cert probe.client --key "$1/key.pem" --max-time 20 -o /dev/null https://localhost/ >/dev/null </dev/null && shaken=0
     kill $shaking 2>/dev/null || :
     wait $shaking 2>/dev/null || :
