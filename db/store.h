@@ -245,6 +245,9 @@ MUST_USE enum status store_device_get(struct store_reader *, struct arena *, str
 MUST_USE enum status store_device_by_identity(struct store_reader *, struct arena *,
                                               struct device_row *out,
                                               const uint8_t sha256[static 32]);
+/* Its state alone. */
+MUST_USE enum status store_device_state(struct store_reader *, enum device_state *out,
+                                        const char *id);
 MUST_USE enum status store_device_list(struct store_reader *, struct arena *,
                                        struct device_row **out, size_t *num,
                                        const struct device_filter *filter,

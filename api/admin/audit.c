@@ -72,21 +72,6 @@ static enum http_next answer_lines(struct request *r, const struct audit_query *
 
 /* --- entries -------------------------------------------------------------------------------- */
 
-static void write_entry(struct json_out *o, const struct audit_row *row) {
-    json_out_object(o, NULL);
-    json_out_int(o, "seq", row->seq);
-    json_out_time_ms(o, "time", row->time_ms);
-    json_out_text(o, "actor", row->actor);
-    json_out_text(o, "action", row->action);
-    json_out_text(o, "object", row->object);
-    json_out_raw(o, "before", row->before);
-    json_out_raw(o, "after", row->after);
-    json_out_text(o, "request_id", row->request_id);
-    json_out_hex(o, "previous", bytes_of(row->previous, sizeof row->previous));
-    json_out_hex(o, "hash", bytes_of(row->hash, sizeof row->hash));
-    json_out_object_end(o);
-}
-
 static bool read_time(const char *text, int64_t *out_ms) {
     int64_t unix_s = 0;
     if (text != NULL && (rfc3339_parse(&unix_s, text) != STATUS_OK || unix_s <= 0)) {
@@ -128,7 +113,7 @@ static enum http_next answer_rows(struct request *r, const struct audit_row *row
     json_out_object(&o, NULL);
     json_out_array(&o, "items");
     for (size_t i = 0; i < num; i++) {
-        write_entry(&o, &rows[i]);
+        audit_write_object(&o, &rows[i]);
     }
     json_out_array_end(&o);
     json_out_text(&o, "next_cursor",

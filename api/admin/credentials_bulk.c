@@ -54,13 +54,12 @@ static void revoke_durable(struct commit *commit, struct fleet_table *table) {
 
 static enum status revoke_devices(struct bulk *b, struct store_writer *writer) {
     struct change *c = &b->change;
-    struct arena *arena = c->r->x->arena;
     b->revoked = 0;
     for (size_t i = 0; i < b->body->devices.num; i++) {
-        struct device_row row;
+        enum device_state state;
         size_t num = 0;
         const char *id = b->body->devices.id[i];
-        enum status status = store_device_get(store_writer_reader(writer), arena, &row, id);
+        enum status status = store_device_state(store_writer_reader(writer), &state, id);
         b->unknown[i] = status == STATUS_NOT_FOUND;
         if (status == STATUS_OK) {
             status =

@@ -66,6 +66,17 @@ enum status store_device_by_identity(struct store_reader *reader, struct arena *
     return one_device(&q, arena, out);
 }
 
+enum status store_device_state(struct store_reader *reader, enum device_state *out,
+                               const char *id) {
+    QUERY q = query_of(of_reader(reader), SQL_DEVICE_STATE_GET);
+    bind_id(&q, id);
+    enum status status = query_first(&q);
+    if (status == STATUS_OK) {
+        *out = (enum device_state)column_int(&q);
+    }
+    return status;
+}
+
 enum status store_device_list(struct store_reader *reader, struct arena *arena,
                               struct device_row **out, size_t *num,
                               const struct device_filter *filter, struct store_page page) {

@@ -164,13 +164,11 @@ enum status store_device_enrol(struct store_writer *writer, const struct device_
 }
 
 enum status store_device_delete(struct store_writer *writer, const char *id) {
-    QUERY q = query_of(of_writer(writer), SQL_DEVICE_STATE_GET);
-    bind_id(&q, id);
-    enum status status = query_first(&q);
+    enum device_state state = 0;
+    enum status status = store_device_state(&writer->reader, &state, id);
     if (status != STATUS_OK) {
         return status;
     }
-    int64_t state = column_int(&q);
     if (state != DEVICE_REGISTERED && state != DEVICE_PENDING_APPROVAL) {
         return STATUS_CONFLICT;
     }

@@ -38,15 +38,19 @@ static void write_hashed_part(struct json_out *o, const struct audit_row *row) {
 }
 
 static void end_line(struct json_out *o) {
-    json_out_object_end(o);
     o->comma = false;
     json_out_raw(o, NULL, bytes_of_text("\n"));
     o->comma = false;
 }
 
-void audit_write_entry(struct json_out *o, const struct audit_row *row) {
+void audit_write_object(struct json_out *o, const struct audit_row *row) {
     write_hashed_part(o, row);
     json_out_hex(o, "hash", hash_of(row->hash));
+    json_out_object_end(o);
+}
+
+void audit_write_entry(struct json_out *o, const struct audit_row *row) {
+    audit_write_object(o, row);
     end_line(o);
 }
 
@@ -58,6 +62,7 @@ void audit_write_checkpoint(struct json_out *o, const struct audit_checkpoint_ro
     json_out_text(o, "trust_domain", row->trust_domain);
     json_out_hex(o, "authority", bytes_of(row->authority, sizeof row->authority));
     json_out_base64(o, "signature", row->signature);
+    json_out_object_end(o);
     end_line(o);
 }
 

@@ -40,6 +40,8 @@ MUST_USE enum status audit_chain_begin(struct store_writer *writer, int64_t now_
 
 /* The hash that the row should have after its `previous`. MEMORY. */
 MUST_USE enum status audit_hash(uint8_t out[static AUDIT_HASH_LEN], const struct audit_row *row);
+/* The entry with its hash, as a value among others; o->failed as ever. */
+void audit_write_object(struct json_out *o, const struct audit_row *row);
 /* An exported line, with its line end; o->failed as ever. */
 void audit_write_entry(struct json_out *o, const struct audit_row *row);
 void audit_write_checkpoint(struct json_out *o, const struct audit_checkpoint_row *row);
