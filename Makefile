@@ -268,7 +268,7 @@ install-device:
 	sed -e 's|@version@|$(VERSION)|' -e 's|@libdir@|$(PREFIX)/lib/gatehouse-device|' $(device)/gatehouse-device \
 	    >$(DESTDIR)$(PREFIX)/bin/gatehouse-device
 	chmod 755 $(DESTDIR)$(PREFIX)/bin/gatehouse-device
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/gatehouse-device $(device)/*.sh
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/gatehouse-device $(device)/*.sh $(device)/openssl.cnf
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 $(device)/gatehouse-device.8
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/gatehouse-device $(device)/gatehouse-device.conf
 	sed 's|@bindir@|$(PREFIX)/bin|' $(device)/gatehouse-device.service \

@@ -9,6 +9,8 @@
 
 # shellcheck source=deploy/device/certify.sh
 . "$demo/../device/certify.sh"
+# shellcheck source=deploy/device/tss2.sh
+. "$demo/../device/tss2.sh"
 
 started=''
 
@@ -194,7 +196,7 @@ device_tls_key() {
 
 # device_tpm_key DEVICE [ATTRIBUTES]: a key at 0x81008010, made in the TPM and, unless the attributes say otherwise,
 # bound to it. Leaves tpm_key.pub; tpm_key.csr, a request for it; and tpm_key.pem, which OpenSSL takes for the key
-# where OPENSSL_CONF is $work/tpm.cnf and TPM2OPENSSL_TCTI names the device's TPM.
+# where OPENSSL_CONF is deploy/device/openssl.cnf and TPM2OPENSSL_TCTI names the device's TPM.
 device_tpm_key() {
     dir=$work/$1
     tpm "$1" evictcontrol -Q -C o -c 0x81008010 >/dev/null 2>&1 || :
@@ -205,42 +207,9 @@ device_tpm_key() {
             -a "${2:-fixedtpm|fixedparent|sensitivedataorigin|userwithauth|sign}" >/dev/null &&
         tpm "$1" load -Q -C "$dir/storage.ctx" -u "$dir/tpm_key.pub" -r "$dir/tpm_key.wrapped" -c "$dir/tpm_key.ctx" >/dev/null &&
         tpm "$1" evictcontrol -Q -C o -c "$dir/tpm_key.ctx" 0x81008010 >/dev/null || return 1
-    cat >"$dir/tpm_key.asn1" <<END
-asn1 = SEQUENCE:key
-[key]
-type = OID:2.23.133.10.1.3
-empty_authorisation = EXPLICIT:0,BOOLEAN:TRUE
-parent = INTEGER:0x40000001
-public = FORMAT:HEX,OCTETSTRING:$(xxd -p -c 4096 "$dir/tpm_key.pub")
-private = FORMAT:HEX,OCTETSTRING:$(xxd -p -c 4096 "$dir/tpm_key.wrapped")
-END
-    openssl asn1parse -genconf "$dir/tpm_key.asn1" -noout -out "$dir/tpm_key.der" &&
-        {
-            echo '-----BEGIN TSS2 PRIVATE KEY-----'
-            openssl base64 -in "$dir/tpm_key.der"
-            echo '-----END TSS2 PRIVATE KEY-----'
-        } >"$dir/tpm_key.pem" || return 1
-    tpm_openssl_conf
-    OPENSSL_CONF=$work/tpm.cnf TPM2OPENSSL_TCTI=swtpm:path=$dir/s openssl req -new -key "$dir/tpm_key.pem" \
+    tss2_key "$dir/tpm_key.pub" "$dir/tpm_key.wrapped" "$dir/tpm_key.pem" || return 1
+    OPENSSL_CONF=$demo/../device/openssl.cnf TPM2OPENSSL_TCTI=swtpm:path=$dir/s openssl req -new -key "$dir/tpm_key.pem" \
         -subj "/CN=$1" -outform DER -out "$dir/tpm_key.csr" 2>>"$dir/tools.log"
-}
-
-tpm_openssl_conf() {
-    cat >"$work/tpm.cnf" <<'END'
-openssl_conf = configuration
-[configuration]
-providers = providers
-alg_section = algorithms
-[algorithms]
-default_properties = ?tpm2.signature=yes,tpm2.digest!=yes,tpm2.cipher!=yes
-[providers]
-default = default_provider
-tpm2 = tpm2_provider
-[default_provider]
-activate = 1
-[tpm2_provider]
-activate = 1
-END
 }
 
 # --- messages ----------------------------------------------------------------------------------------

@@ -5,24 +5,11 @@
 # key_protection DIRECTORY: tpm or file.
 key_protection() { if [ -f "$1/key.tpm.public" ]; then echo tpm; else echo file; fi; }
 
-# openssl.cnf for keys in the TPM: signatures with such keys are the TPM's, and all else is OpenSSL's own.
+# provider_conf: openssl.cnf, where programs that use a key in the TPM look for it.
 provider_conf() {
-    cat >"$work/openssl.cnf" <<'END'
-openssl_conf = configuration
-[configuration]
-providers = providers
-alg_section = algorithms
-[algorithms]
-default_properties = ?tpm2.signature=yes,tpm2.digest!=yes,tpm2.cipher!=yes
-[providers]
-default = default_provider
-tpm2 = tpm2_provider
-[default_provider]
-activate = 1
-[tpm2_provider]
-activate = 1
-END
-    cmp -s "$work/openssl.cnf" "$state/openssl.cnf" || keep "$work/openssl.cnf" "$state/openssl.cnf"
+    cmp -s "$lib/openssl.cnf" "$state/openssl.cnf" && return 0
+    cp "$lib/openssl.cnf" "$work/openssl.cnf"
+    keep "$work/openssl.cnf" "$state/openssl.cnf"
 }
 
 # with_key DIRECTORY COMMAND...: openssl, able to use the key there.
@@ -68,23 +55,7 @@ key_in_tpm() {
     key_why='it did not make one'
     storage_key && tpm create -Q -C "$work/storage.ctx" -G ecc256 -g sha256 -u "$1/key.tpm.public" -r "$1/key.tpm.private" \
         -a 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|sign' >/dev/null || return 1
-    # TSS2 PRIVATE KEY: what the TPM wrapped, and the parent's hierarchy.
-    cat >"$1/key.asn1" <<END
-asn1 = SEQUENCE:key
-[key]
-type = OID:2.23.133.10.1.3
-empty_authorisation = EXPLICIT:0,BOOLEAN:TRUE
-parent = INTEGER:0x40000001
-public = FORMAT:HEX,OCTETSTRING:$(od -An -v -tx1 "$1/key.tpm.public" | tr -d ' \n')
-private = FORMAT:HEX,OCTETSTRING:$(od -An -v -tx1 "$1/key.tpm.private" | tr -d ' \n')
-END
-    openssl asn1parse -genconf "$1/key.asn1" -noout -out "$1/key.der" >/dev/null 2>&1 || return 1
-    {
-        echo '-----BEGIN TSS2 PRIVATE KEY-----'
-        openssl base64 -in "$1/key.der"
-        echo '-----END TSS2 PRIVATE KEY-----'
-    } >"$1/key.pem"
-    rm -f "$1/key.asn1" "$1/key.der"
+    tss2_key "$1/key.tpm.public" "$1/key.tpm.private" "$1/key.pem" || return 1
     provider_conf
 }
 

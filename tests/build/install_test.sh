@@ -25,8 +25,9 @@ claim 'the device client installs below DESTDIR and PREFIX' \
     make --no-print-directory install-device DESTDIR="$device" PREFIX=/usr
 claim 'no placeholder is left in it' sh -c "! grep -r '@[a-z]*@' '$device/usr/bin' '$device/usr/lib/systemd'"
 claim 'it looks for its parts where they are' grep -q '^lib=/usr/lib/gatehouse-device$' "$device/usr/bin/gatehouse-device"
-claim 'all of them are there' sh -c "grep -o 'lib/[a-z]*[.]sh\"' '$device/usr/bin/gatehouse-device' | tr -d '\"' | sed 's|^lib/||' |
+claim 'all of them are there' sh -c "grep -o 'lib/[a-z0-9]*[.]sh\"' '$device/usr/bin/gatehouse-device' | tr -d '\"' | sed 's|^lib/||' |
     while read -r part; do test -s '$device/usr/lib/gatehouse-device/'\$part || exit 1; done"
+claim 'and what OpenSSL needs for keys in the TPM' cmp -s deploy/device/openssl.cnf "$device/usr/lib/gatehouse-device/openssl.cnf"
 claim 'somewhere else, it starts' make --no-print-directory install-device PREFIX="$root/there"
 claim 'and knows its version' sh -c "'$root/there/bin/gatehouse-device' --version | grep -q '^gatehouse-device [0-9]'"
 claim 'its unit starts that very program' \

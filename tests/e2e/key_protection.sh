@@ -162,7 +162,7 @@ answered 'enrolment with the key in the TPM' 200
 same 'is of the same device' "$id" "$(field .device_id)"
 device_keeps_identity edge
 
-export OPENSSL_CONF="$work/tpm.cnf" TPM2OPENSSL_TCTI="swtpm:path=$work/edge/s"
+export OPENSSL_CONF="$demo/../device/openssl.cnf" TPM2OPENSSL_TCTI="swtpm:path=$work/edge/s"
 call device edge GET /v1/self
 same 'it talks to the gateway with a key that cannot leave its TPM' 'tpm null' \
     "$(field '"\(.identity_key_protection) \(.key_protection)"')"
