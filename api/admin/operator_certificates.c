@@ -6,13 +6,9 @@
 
 #include "api/access.h"
 #include "server/base/encoding.h"
-#include "server/base/file.h"
 #include "server/crypto/x509.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-enum { ANCHORS_MAX = 4 << 20 };
 
 static const struct field add_fields[] = {REGISTERED_CERTIFICATE};
 const struct shape operator_certificate_shape = SHAPE(add_fields, struct registered_body);
@@ -85,16 +81,10 @@ static const struct change_kind add_kind = {
 /* As the listener would see it: its anchors as the file has them now. */
 static enum status chains(const struct request *r, struct bytes der, int64_t now,
                           struct detail *detail) {
-    uint8_t *pem = NULL;
-    size_t len = 0;
     struct trust_bundle *bundle = NULL;
     const char *anchors = r->api->options.config->plane[PLANE_ADMIN].anchors;
     enum status status =
-        anchors == NULL ? STATUS_INTERNAL : file_read(&pem, &len, anchors, ANCHORS_MAX, detail);
-    if (status == STATUS_OK) {
-        status = trust_bundle_new(&bundle, bytes_of(pem, len), detail);
-    }
-    free(pem);
+        anchors == NULL ? STATUS_INTERNAL : trust_bundle_read(&bundle, anchors, detail);
     if (status != STATUS_OK) {
         return STATUS_INTERNAL;
     }

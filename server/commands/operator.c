@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CERTIFICATE_FILE_MAX = 1 << 16, ANCHORS_FILE_MAX = 4 << 20, PAGE = 100, ARENA = 16 << 20 };
+enum { CERTIFICATE_FILE_MAX = 1 << 16, PAGE = 100, ARENA = 16 << 20 };
 
 struct options {
     const char *config, *name, *role, *certificate;
@@ -71,8 +71,8 @@ static enum status open_store(struct store **out, const struct config *config,
 static enum status read_certificate(struct operator_certificate *out, const struct config *config,
                                     const char *file, int64_t now, struct detail *detail) {
     __attribute__((cleanup(arena_free))) struct arena arena;
-    uint8_t *pem = NULL, *anchors = NULL;
-    size_t len = 0, anchors_len = 0, num = 0;
+    uint8_t *pem = NULL;
+    size_t len = 0, num = 0;
     struct bytes der;
     struct trust_bundle *bundle = NULL;
     arena_init(&arena, ARENA);
@@ -86,18 +86,13 @@ static enum status read_certificate(struct operator_certificate *out, const stru
         status = host_certificate(out, der, now, detail);
     }
     if (status == STATUS_OK) {
-        status = file_read(&anchors, &anchors_len, config->plane[PLANE_ADMIN].anchors,
-                           ANCHORS_FILE_MAX, detail);
-    }
-    if (status == STATUS_OK) {
-        status = trust_bundle_new(&bundle, bytes_of(anchors, anchors_len), detail);
+        status = trust_bundle_read(&bundle, config->plane[PLANE_ADMIN].anchors, detail);
     }
     if (status == STATUS_OK) {
         status = trust_bundle_verify(bundle, der, NULL, 0, now, CHAIN_ANY, detail);
         detail_prefix(detail, "admin.anchors do not let %s in", file);
     }
     trust_bundle_free(bundle);
-    free(anchors);
     free(pem);
     return status;
 }

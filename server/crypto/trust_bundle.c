@@ -1,8 +1,10 @@
 #include "server/crypto/trust_bundle.h"
 
+#include "server/base/file.h"
+
 #include <stdlib.h>
 
-enum { BUNDLE_BYTES_MAX = 16 << 20 };
+enum { BUNDLE_BYTES_MAX = 16 << 20, FILE_BYTES_MAX = 4 << 20 };
 
 /* Signed by itself. A self-signature with a hash that we do not take (old roots have SHA-1) proves
  * nothing and need not: an anchor is trusted because it stands in the bundle. */
@@ -92,6 +94,17 @@ enum status trust_bundle_new(struct trust_bundle **out, struct bytes pem, struct
         status = trust_bundle_of(out, all, num, detail);
     }
     arena_free(&arena);
+    return status;
+}
+
+enum status trust_bundle_read(struct trust_bundle **out, const char *file, struct detail *detail) {
+    uint8_t *pem = NULL;
+    size_t len = 0;
+    enum status status = file_read(&pem, &len, file, FILE_BYTES_MAX, detail);
+    if (status == STATUS_OK) {
+        status = trust_bundle_new(out, bytes_of(pem, len), detail);
+    }
+    free(pem);
     return status;
 }
 

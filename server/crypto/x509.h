@@ -69,6 +69,9 @@ enum { TRUST_BUNDLE_MAX = 1024 };
 MUST_USE enum status trust_bundle_of(struct trust_bundle **out,
                                      const struct trust_certificate *certificates, size_t num,
                                      struct detail *detail);
+/* The same from a file of at most 4 MiB; what file_read may say, too. */
+MUST_USE enum status trust_bundle_read(struct trust_bundle **out, const char *file,
+                                       struct detail *detail);
 void trust_bundle_free(struct trust_bundle *bundle);
 size_t trust_bundle_count(const struct trust_bundle *bundle);
 
