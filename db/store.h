@@ -278,6 +278,52 @@ MUST_USE enum status store_device_delete(struct store_writer *, const char *id);
 MUST_USE enum status store_device_standing(struct store_writer *, const struct device_row *row);
 MUST_USE enum status store_device_touch(struct store_writer *, const char *id, int64_t now);
 
+/* --- what devices booted --- */
+/* A boot state (server/evidence/tpm2/kept.h) and the event log that explains it, each kept once for
+ * all devices; the log in pieces, so that logs share what is the same in them. What no device and no
+ * appraisal refers to any more is forgotten in quiet moments. */
+struct boot_state_row {
+    uint8_t sha256[32]; /* of form */
+    struct bytes form;
+    uint8_t log_sha256[32]; /* zeros: no log */
+};
+/* There already: OK, and nothing is written. `piece` are the log's, one after another. */
+MUST_USE enum status store_boot_state_put(struct store_writer *, const struct boot_state_row *row,
+                                          const struct bytes *piece, size_t num_pieces);
+/* And its log, {NULL, 0} without one, unless `log` is NULL. */
+MUST_USE enum status store_boot_state_get(struct store_reader *, struct arena *,
+                                          struct boot_state_row *out, struct bytes *log,
+                                          const uint8_t sha256[static 32]);
+/* What one device booted: set by evidence that verifies. */
+struct device_boot_row {
+    char device_id[STORE_ID];
+    uint8_t boot_state[32]; /* the latest */
+    uint8_t trusted[32];    /* the latest other one that was trusted; zeros: none. A boot state goes
+                               here when the device leaves it and its verdict was trusted */
+    int64_t since;          /* when the device was first seen in boot_state */
+};
+MUST_USE enum status store_device_boot_get(struct store_reader *, struct device_boot_row *out,
+                                           const char *device_id); /* NOT_FOUND: no evidence yet */
+/* The boot state was put. */
+MUST_USE enum status store_device_boot_put(struct store_writer *,
+                                           const struct device_boot_row *row);
+/* The log that the device's latest evidence came with, when its SHA-256 is this. NOT_FOUND. */
+MUST_USE enum status store_device_log_get(struct store_reader *, struct arena *, struct bytes *out,
+                                          const char *device_id,
+                                          const uint8_t log_sha256[static 32]);
+/* Devices of a model that have facts, by id: what re-appraisal and preview walk through. The row
+ * lives for the call only; false stops the walk, which is OK then. */
+struct device_boot_view {
+    char device_id[STORE_ID];
+    enum device_state state;
+    int verdict, tier;
+    uint8_t boot_state[32];
+};
+typedef bool store_device_boot_visit(void *context, const struct device_boot_view *row);
+MUST_USE enum status store_device_boot_walk(struct store_reader *, const char *model,
+                                            struct store_page page, store_device_boot_visit *visit,
+                                            void *context);
+
 /* --- appraisals --- */
 struct appraisal_row {
     char id[STORE_ID], device_id[STORE_ID], model[STORE_NAME];

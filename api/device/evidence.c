@@ -116,12 +116,15 @@ enum problem_kind evidence_keys_suffice(const struct evidence *e, const struct m
 }
 
 static enum status appraise_against(struct evidence *e, const struct policy_model *model) {
-    enum status status = appraise(&e->appraisal, e->change.r->x->arena, &e->facts, model->baseline,
-                                  model->num_baselines);
+    const struct baseline *baseline[BASELINE_MAX_PER_MODEL];
+    const char *id[BASELINE_MAX_PER_MODEL];
+    struct appraisal_inputs against = {.baseline = baseline};
+    against.num_baselines =
+        policy_baselines(model, e->change.r->device->id, change_now(&e->change), baseline, id);
+    enum status status = appraise(&e->appraisal, e->change.r->x->arena, &e->facts, &against);
     e->lifetime_s = model->row.credential_lifetime_s;
-    if (status == STATUS_OK && e->appraisal.baseline < model->num_baselines) {
-        text_copy(e->row.baseline_id, sizeof e->row.baseline_id,
-                  model->baseline_id[e->appraisal.baseline]);
+    if (status == STATUS_OK && e->appraisal.baseline < against.num_baselines) {
+        text_copy(e->row.baseline_id, sizeof e->row.baseline_id, id[e->appraisal.baseline]);
     }
     return status;
 }

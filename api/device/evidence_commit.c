@@ -91,9 +91,14 @@ static void early(struct commit *commit, struct fleet_table *table) {
 static bool policy_still_admits(const struct evidence *e) {
     struct policy_holder *holder = e->change.r->api->options.policy;
     const struct policy_model *model = policy_model(policy_read_begin(holder), e->row.model);
+    const struct baseline *baseline[BASELINE_MAX_PER_MODEL];
+    const char *id[BASELINE_MAX_PER_MODEL];
+    size_t num = model == NULL ? 0
+                               : policy_baselines(model, e->row.device_id, change_now(&e->change),
+                                                  baseline, id);
     bool found = false;
-    for (size_t i = 0; model != NULL && i < model->num_baselines && !found; i++) {
-        found = strcmp(model->baseline_id[i], e->row.baseline_id) == 0;
+    for (size_t i = 0; i < num && !found; i++) {
+        found = strcmp(id[i], e->row.baseline_id) == 0;
     }
     found = found && evidence_keys_suffice(e, &model->row) == NUM_PROBLEMS;
     policy_read_end(holder);

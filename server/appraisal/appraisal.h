@@ -4,6 +4,7 @@
 #ifndef GATEHOUSE_APPRAISAL_H
 #define GATEHOUSE_APPRAISAL_H
 
+#include "server/appraisal/leaked_keys.h"
 #include "server/evidence/facts.h"
 
 enum verdict { VERDICT_UNKNOWN = 0, VERDICT_TRUSTED, VERDICT_UNTRUSTED, VERDICT_EXPIRED };
@@ -11,7 +12,12 @@ enum tier { TIER_NONE = 0, TIER_IDENTIFIED, TIER_VERIFIED_BOOT, TIER_MEASURED };
 const char *verdict_name(enum verdict verdict); /* "trusted" */
 const char *tier_name(enum tier tier);          /* "measured" */
 
-enum severity { SEVERITY_INFO, SEVERITY_DENY };
+enum severity {
+    SEVERITY_INFO,
+    SEVERITY_EXCEPTED, /* would deny, but an exception of the device lets it pass */
+    SEVERITY_DENY
+};
+const char *severity_name(enum severity severity); /* "info", "excepted", "deny" */
 
 struct finding {
     const char *code;     /* stable: "pcr_mismatch", "pcr_not_quoted", "pcr_unlisted", ... */
@@ -21,14 +27,26 @@ struct finding {
     const char *found;
     enum severity severity;
     const char *remediation; /* a sentence that an administrator can act on */
+    const char *exception;   /* id of the one that excepts it; NULL: none */
+};
+
+/* One finding that one device may have until it ends; the same code, rule, PCR and found value, so
+ * that nothing else slips through. */
+struct appraisal_exception {
+    const char *id;
+    const char *code, *rule;
+    int pcr;           /* -1: the finding has none */
+    const char *found; /* NULL: the finding has none */
 };
 
 enum { APPRAISAL_MAX_FINDINGS = 256 };
 struct appraisal {
     enum verdict verdict;
     enum tier tier;
-    struct finding *finding; /* denying ones first, by rule then PCR; arena */
+    struct finding *finding; /* denying ones first, then excepted ones; each by family in the order
+                                of rule.h, then as the family gives them; arena */
     size_t num_findings;
+    uint32_t uncovered; /* bit i: PCR i is quoted, extended, and no rule covers it */
     size_t baseline; /* which of the baselines the verdict is from: the one satisfied, or else the
                         nearest */
 };
@@ -47,10 +65,17 @@ const char *baseline_label(const struct baseline *baseline);
 /* The PCRs that the baseline names, in its bank. */
 void baseline_selection(const struct baseline *baseline, struct pcr_selection *out);
 
+struct appraisal_inputs {
+    const struct baseline *const *baseline; /* those in force for the device */
+    size_t num_baselines;
+    const struct leaked_keys *leaked_keys;       /* beside those compiled in; NULL: none */
+    const struct appraisal_exception *exception; /* of the device, in force now */
+    size_t num_exceptions;
+};
 /* Any satisfied baseline is enough; with none the findings are those of the nearest (fewest
- * denials, first wins). num 0: untrusted, "no_active_baseline". MEMORY when the arena is full: then
- * no verdict. */
+ * denials, first wins). A denial that an exception covers counts as none. No baseline: untrusted,
+ * "no_active_baseline". MEMORY when the arena is full: then no verdict. */
 MUST_USE enum status appraise(struct appraisal *out, struct arena *arena, const struct facts *facts,
-                              const struct baseline *const *baselines, size_t num);
+                              const struct appraisal_inputs *inputs);
 
 #endif

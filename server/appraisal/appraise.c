@@ -174,7 +174,9 @@ static void describe_no_baseline(struct appraisal *out, struct arena *arena) {
  */
 
 enum status appraise(struct appraisal *out, struct arena *arena, const struct facts *facts,
-                     const struct baseline *const *baselines, size_t num) {
+                     const struct appraisal_inputs *inputs) {
+    const struct baseline *const *baselines = inputs->baseline;
+    size_t num = inputs->num_baselines;
     struct appraisal result = {.verdict = VERDICT_UNTRUSTED, .tier = TIER_NONE};
     size_t fewest = SIZE_MAX;
     for (size_t i = 0; i < num && fewest > 0; i++) {

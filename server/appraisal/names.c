@@ -27,3 +27,15 @@ const char *tier_name(enum tier tier) {
     }
     return "none";
 }
+
+const char *severity_name(enum severity severity) {
+    switch (severity) {
+    case SEVERITY_DENY:
+        return "deny";
+    case SEVERITY_EXCEPTED:
+        return "excepted";
+    case SEVERITY_INFO:
+        break;
+    }
+    return "info";
+}

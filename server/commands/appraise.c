@@ -146,12 +146,11 @@ static json_t *optional_number(int number) {
 }
 
 static json_t *finding_json(const struct finding *finding) {
-    return json_pack("{s:s,s:s,s:o,s:o,s:o,s:o,s:s,s:o}", "code", finding->code, "rule",
-                     finding->rule, "pcr", optional_number(finding->pcr), "event",
-                     optional_number(finding->event), "expected", optional_text(finding->expected),
-                     "found", optional_text(finding->found), "severity",
-                     finding->severity == SEVERITY_DENY ? "deny" : "info", "remediation",
-                     optional_text(finding->remediation));
+    return json_pack(
+        "{s:s,s:s,s:o,s:o,s:o,s:o,s:s,s:o}", "code", finding->code, "rule", finding->rule, "pcr",
+        optional_number(finding->pcr), "event", optional_number(finding->event), "expected",
+        optional_text(finding->expected), "found", optional_text(finding->found), "severity",
+        severity_name(finding->severity), "remediation", optional_text(finding->remediation));
 }
 
 static int print(json_t *root, int exit_status) {
@@ -215,6 +214,7 @@ static int judge(struct inputs *inputs, const struct options *options) {
     struct appraisal appraisal;
     enum tpm2_failure failure = TPM2_MALFORMED;
     const struct baseline *const baselines[] = {inputs->baseline};
+    const struct appraisal_inputs against = {.baseline = baselines, .num_baselines = 1};
     struct tpm2_expectation expected = {
         .ak = &inputs->ak.key,
         .ak_hash = inputs->ak.scheme_hash,
@@ -236,7 +236,7 @@ static int judge(struct inputs *inputs, const struct options *options) {
         return print_failure(key_failure, &detail);
     }
     if (status == STATUS_OK) {
-        status = appraise(&appraisal, &inputs->arena, &facts, baselines, 1);
+        status = appraise(&appraisal, &inputs->arena, &facts, &against);
     }
     if (status != STATUS_OK) {
         fprintf(stderr, "gatehouse appraise: %s %s\n", status_name(status), detail.text);

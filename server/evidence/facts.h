@@ -1,6 +1,7 @@
 /* Facts: what a device proved, whatever the evidence format, and how each fact is vouched for.
- * Appraisal reads only these. All views borrow from the evidence or the arena it was verified with.
- */
+ * Appraisal reads only these, and of these only what something vouches for. All views borrow from the
+ * evidence or the arena it was verified with. A format's folder fills them in; keeping them and
+ * getting them back is tpm2/kept.h. */
 #ifndef GATEHOUSE_EVIDENCE_FACTS_H
 #define GATEHOUSE_EVIDENCE_FACTS_H
 
@@ -14,6 +15,7 @@ enum vouching {
     VOUCHED_REPLAYED,    /* a digest in a log that replays to a quoted PCR */
     VOUCHED_QUOTED       /* a PCR in the signed selection */
 };
+const char *vouching_name(enum vouching vouching); /* "claimed", "bound", "replayed", "quoted" */
 
 struct fact_pcr {
     bool quoted; /* in the signed selection; then value is what the TPM holds */
@@ -25,7 +27,7 @@ struct fact_bank {
     struct fact_pcr pcr[PCR_COUNT];
 };
 
-enum { FACTS_MAX_EVENTS = 8192 };
+enum { FACTS_MAX_EVENTS = 8192, FACT_NO_EVENT = UINT32_MAX };
 
 struct fact_event {
     uint32_t index;     /* 0-based position in the log */
@@ -34,7 +36,140 @@ struct fact_event {
         digest_vouched; /* REPLAYED; or CLAIMED: it extends nothing, or its PCR is not quoted */
     enum vouching data_vouched;         /* BOUND, or CLAIMED */
     struct bytes digest[PCR_MAX_BANKS]; /* parallel to facts.bank; empty where nothing vouches */
-    struct bytes data;
+    struct bytes data;                  /* all of it, whatever vouches */
+    struct bytes bound; /* the part of data whose hash the digest is: all of it, or what stands
+                           behind a label that the hash leaves out; empty unless data_vouched */
+};
+
+/* Yes, no, or nothing vouched for says so. */
+enum fact_flag { FACT_UNKNOWN = 0, FACT_NO, FACT_YES };
+
+/* --- Secure Boot: from bound variables of PCR 7 alone --- */
+
+enum fact_key_kind {
+    FACT_KEY_CERTIFICATE, /* sha256 is that of the certificate's DER */
+    FACT_KEY_HASH,        /* sha256 is the entry itself: an image's Authenticode digest */
+    FACT_KEY_OTHER        /* any other type of entry; sha256 is that of its bytes */
+};
+struct fact_key {
+    enum fact_key_kind kind;
+    uint8_t sha256[32];
+    const char *subject; /* of a certificate that could be read, one line; else NULL */
+    uint8_t owner[16];   /* SignatureOwner, as UEFI stores a GUID; zeros: not known */
+};
+struct fact_keys {
+    bool known;     /* the variable was measured, and its data are bound; it may be empty */
+    uint32_t event; /* which measured it; FACT_NO_EVENT: none. Also set when its data are not bound,
+                       so that a finding can name it */
+    struct fact_key *key;
+    size_t num;
+};
+/* What admitted an image: an entry of db, of MokList or of shim's own, as EV_EFI_VARIABLE_AUTHORITY
+ * measures it. Without a separator before it in PCR 7 it is not an authority but configuration. */
+struct fact_authority {
+    uint32_t event;
+    const char *variable; /* "db", "MokList", "Shim", "vendor_db", ... */
+    struct fact_key key;
+};
+struct fact_secure_boot {
+    enum fact_flag enabled, setup_mode, audit_mode, deployed_mode;
+    uint32_t enabled_event; /* of the SecureBoot variable; FACT_NO_EVENT: none */
+    struct fact_keys platform_key, key_exchange_keys, db, dbx;
+    struct fact_authority *authority;
+    size_t num_authorities;
+    /* PCR 7 holds something that says that the settings are not to be believed: a debugger, an error
+     * separator, the same variable measured twice with other contents. The event, or FACT_NO_EVENT.
+     */
+    uint32_t distrusted_event;
+    const char *distrusted_why; /* NULL: nothing */
+};
+
+/* --- what ran --- */
+
+enum fact_image_kind {
+    FACT_IMAGE_BOOT,  /* PCR 4: boot loaders, kernels, EFI applications */
+    FACT_IMAGE_DRIVER /* PCR 2: option ROMs and drivers that are not the firmware's own */
+};
+/* An event type is a claim, so that in these PCRs whatever was measured counts as an image unless its
+ * data are bound and one of the texts or separators that specifications put there. */
+struct fact_image {
+    uint32_t event;
+    enum fact_image_kind kind;
+    const struct bytes *digest; /* parallel to facts.bank: the Authenticode digest, REPLAYED */
+    const char *path;           /* a claim: no digest covers it; NULL: none */
+};
+
+/* --- firmware: PCR 0 --- */
+
+struct fact_blob {
+    uint32_t event;
+    const struct bytes *digest; /* REPLAYED */
+    uint64_t base, length;      /* claims */
+    const char *description;    /* a claim; NULL: none */
+};
+struct fact_firmware {
+    const char *version;        /* EV_S_CRTM_VERSION, BOUND; NULL: none that is text */
+    struct bytes version_bytes; /* the same, as measured */
+    uint32_t version_event;     /* FACT_NO_EVENT: none */
+    struct fact_blob *blob;
+    size_t num_blobs;
+};
+
+/* --- the operating system's loader and start: PCRs 8, 9, 11, 12, 14 --- */
+
+enum fact_loader { FACT_LOADER_GRUB, FACT_LOADER_SYSTEMD_STUB, FACT_LOADER_LINUX_STUB };
+/* A text that the digest is the hash of. Its label ("kernel_cmdline: ") is a claim: `labelled` is
+ * false for a text that no label calls a command line and that would boot a kernel all the same
+ * ("linux /vmlinuz ..."), so that relabelling hides nothing. */
+struct fact_command_line {
+    uint32_t event;
+    enum fact_loader loader;
+    bool labelled;
+    const char *text;  /* as the kernel gets it, without the image's path of GRUB's first word */
+    const char *image; /* GRUB: that first word; else NULL */
+};
+struct fact_file { /* PCR 9 (GRUB, Linux's EFI stub), PCR 11 and 13 (systemd-stub) */
+    uint32_t event;
+    uint32_t pcr;
+    const struct bytes *digest; /* REPLAYED, of the contents */
+    const char *name;           /* a claim; NULL: none. ".initrd" of a UKI's section is bound */
+    bool is_initrd;             /* by name or tag: a claim that only ever adds a demand */
+};
+struct fact_sbat_level { /* of SbatLevel, measured by shim into PCR 7 as an authority */
+    const char *component;
+    uint32_t level;
+};
+struct fact_os {
+    struct fact_command_line *command_line;
+    size_t num_command_lines;
+    struct fact_file *file;
+    size_t num_files;
+    struct fact_sbat_level *sbat;
+    size_t num_sbat;
+    uint32_t sbat_event;   /* FACT_NO_EVENT: shim measured none */
+    const char *sbat_date; /* "2023012900"; NULL */
+};
+
+/* --- IMA: the start of the log that PCR 10 confirms --- */
+
+struct fact_ima_entry {
+    uint32_t index;             /* in the log of this boot */
+    bool violation;             /* the kernel could not tell what was read */
+    struct bytes template_name; /* "ima-ng" */
+    struct bytes path;          /* UTF-8 as the kernel wrote it, without its zero; or empty */
+    enum hash_alg alg;          /* HASH_NONE: the template has no file digest */
+    struct bytes digest;        /* of the file, BOUND by the template digest */
+    struct bytes signature;     /* security.ima as measured; empty: none */
+    struct bytes data;          /* all of the template's data */
+};
+struct fact_ima {
+    bool known;                    /* PCR 10 is quoted, and the log leads to it */
+    enum fact_flag boot_aggregate; /* entry 0 is the hash of the quoted PCRs 0-9 (or 0-7) */
+    uint32_t first; /* the entries here begin with this one; those before were confirmed, and
+                              judged, with earlier evidence of the same boot */
+    struct fact_ima_entry *entry;
+    size_t num_entries;
+    uint32_t num_confirmed; /* first + num_entries */
 };
 
 struct facts {
@@ -47,11 +182,22 @@ struct facts {
     size_t num_banks;
     /* From the log, when there is one: */
     bool has_log;
+    struct bytes log; /* its bytes */
     struct fact_event *event;
     size_t num_events;
+    struct fact_secure_boot secure_boot;
+    struct fact_image *image; /* in the log's order */
+    size_t num_images;
+    struct fact_firmware firmware;
+    struct fact_os os;
+    struct fact_ima ima;
 };
 
 /* NULL when the bank is not among the facts. */
 const struct fact_bank *facts_bank(const struct facts *facts, enum hash_alg alg);
+/* Its position among the facts' banks, for what is parallel to them; facts->num_banks: none. */
+size_t facts_bank_index(const struct facts *facts, enum hash_alg alg);
+/* "yes", "no", "unknown" */
+const char *fact_flag_name(enum fact_flag flag);
 
 #endif

@@ -50,6 +50,19 @@ const struct policy_model *policy_model(const struct policy *policy, const char 
                                              sizeof *policy->models, compare_model);
 }
 
+size_t policy_baselines(const struct policy_model *model, const char *device_id, int64_t now,
+                        const struct baseline *out[static BASELINE_MAX_PER_MODEL],
+                        const char *id[static BASELINE_MAX_PER_MODEL]) {
+    size_t num = 0;
+    (void)device_id;
+    (void)now;
+    for (; num < model->num_baselines && num < BASELINE_MAX_PER_MODEL; num++) {
+        out[num] = model->baseline[num];
+        id[num] = model->baseline_id[num];
+    }
+    return num;
+}
+
 static int compare_way_in(const void *sha256, const void *way_in) {
     return memcmp(sha256, ((const struct way_in *)way_in)->sha256, 32);
 }

@@ -19,6 +19,13 @@ struct policy_model {
     const struct trust_bundle *ek_bundle, *idevid_bundle;
 };
 
+/* The baselines in force for one device at `now`, oldest activation first: writes at most
+ * BASELINE_MAX_PER_MODEL of them and, parallel, their ids, which belong to the snapshot; returns how
+ * many. */
+size_t policy_baselines(const struct policy_model *model, const char *device_id, int64_t now,
+                        const struct baseline *out[static BASELINE_MAX_PER_MODEL],
+                        const char *id[static BASELINE_MAX_PER_MODEL]);
+
 struct policy; /* a snapshot */
 const struct policy_model *policy_model(const struct policy *policy,
                                         const char *name); /* NULL: none */

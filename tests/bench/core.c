@@ -47,7 +47,9 @@ static void verify(const struct tpm2_evidence *evidence, const struct tpm2_expec
         failure != TPM2_VERIFIED) {
         give_up("evidence does not verify: %s", detail.text);
     }
-    if (appraise(&appraisal, &arena, &facts, &baseline, 1) != STATUS_OK ||
+    if (appraise(&appraisal, &arena, &facts,
+                 &(struct appraisal_inputs){.baseline = &baseline, .num_baselines = 1}) !=
+            STATUS_OK ||
         appraisal.verdict != VERDICT_TRUSTED) {
         give_up("evidence is not trusted");
     }

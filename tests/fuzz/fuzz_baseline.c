@@ -34,11 +34,12 @@ static void touch(const struct appraisal *appraisal) {
 static void check_appraisal(const struct baseline *baseline,
                             const struct pcr_selection *selection) {
     static struct facts facts;
+    const struct appraisal_inputs against = {.baseline = &baseline, .num_baselines = 1};
     struct appraisal nothing, zeros, again;
     struct arena arena;
     arena_init(&arena, 4 << 20);
     memset(&facts, 0, sizeof facts);
-    hold(appraise(&nothing, &arena, &facts, &baseline, 1) == STATUS_OK);
+    hold(appraise(&nothing, &arena, &facts, &against) == STATUS_OK);
     hold(nothing.verdict == VERDICT_UNTRUSTED);
     touch(&nothing);
     facts.num_banks = 1;
@@ -46,8 +47,8 @@ static void check_appraisal(const struct baseline *baseline,
     for (unsigned i = 0; i < PCR_COUNT; i++) {
         facts.bank[0].pcr[i].quoted = true;
     }
-    hold(appraise(&zeros, &arena, &facts, &baseline, 1) == STATUS_OK);
-    hold(appraise(&again, &arena, &facts, &baseline, 1) == STATUS_OK);
+    hold(appraise(&zeros, &arena, &facts, &against) == STATUS_OK);
+    hold(appraise(&again, &arena, &facts, &against) == STATUS_OK);
     touch(&zeros);
     hold(zeros.verdict == again.verdict && zeros.num_findings == again.num_findings);
     for (size_t i = 0; i < zeros.num_findings; i++) {

@@ -53,9 +53,11 @@ static void add(const char *json) {
 
 static enum verdict judge(void) {
     memset(&appraisal, 0, sizeof appraisal);
-    ck_assert_int_eq(appraise(&appraisal, &arena, &facts, (const struct baseline *const *)baseline,
-                              num_baselines),
-                     STATUS_OK);
+    ck_assert_int_eq(
+        appraise(&appraisal, &arena, &facts,
+                 &(struct appraisal_inputs){.baseline = (const struct baseline *const *)baseline,
+                                            .num_baselines = num_baselines}),
+        STATUS_OK);
     ck_assert_int_eq(appraisal.tier,
                      appraisal.verdict == VERDICT_TRUSTED ? TIER_MEASURED : TIER_NONE);
     return appraisal.verdict;
@@ -249,7 +251,9 @@ START_TEST(no_memory_is_no_verdict) {
         struct appraisal out = {.verdict = VERDICT_UNKNOWN};
         arena_init(&small, cap);
         ck_assert_int_eq(
-            appraise(&out, &small, &facts, (const struct baseline *const *)baseline, 1),
+            appraise(&out, &small, &facts,
+                     &(struct appraisal_inputs){
+                         .baseline = (const struct baseline *const *)baseline, .num_baselines = 1}),
             STATUS_MEMORY);
         ck_assert_int_eq(out.verdict, VERDICT_UNKNOWN);
         arena_free(&small);

@@ -109,7 +109,10 @@ static enum verdict judge(struct appraisal *appraisal) {
     if (failure != TPM2_VERIFIED) {
         return VERDICT_UNKNOWN;
     }
-    ck_assert_int_eq(appraise(appraisal, &work, &facts, baselines, 1), STATUS_OK);
+    ck_assert_int_eq(
+        appraise(appraisal, &work, &facts,
+                 &(struct appraisal_inputs){.baseline = baselines, .num_baselines = 1}),
+        STATUS_OK);
     return appraisal->verdict;
 }
 
