@@ -8,18 +8,20 @@
 #include "server/base/arena.h"
 
 struct leaked_key {
-    uint8_t sha256[32];  /* of the certificate's DER */
-    const char *subject; /* one line; NULL: not known */
+    /* Of the certificate's DER. Some were published by SHA-1 only: then sha256 is zeros. */
+    uint8_t sha256[32], sha1[20];
+    const char *subject; /* one line; "": not known */
     const char *source;  /* where it was published */
 };
-/* Sorted by sha256, none twice. */
 struct leaked_keys {
-    const struct leaked_key *key;
+    const struct leaked_key *key; /* sorted by sha256, which all have, none twice */
     size_t num;
 };
-extern const struct leaked_keys leaked_keys_compiled_in;
-/* Among those compiled in, or among `more` (may be NULL); NULL: not known as leaked. */
+/* Among those compiled in, or among `more` (may be NULL); NULL: not known as leaked. `der` is the
+ * certificate, for those that are known by SHA-1 only; empty when it is not at hand. */
 const struct leaked_key *leaked_key_find(const struct leaked_keys *more,
-                                         const uint8_t sha256[static 32]);
+                                         const uint8_t sha256[static 32], struct bytes der);
+/* The list that is compiled in; its order means nothing. */
+const struct leaked_key *leaked_keys_compiled_in(size_t *num);
 
 #endif

@@ -55,6 +55,7 @@ struct fact_key {
     enum fact_key_kind kind;
     uint8_t sha256[32];
     const char *subject; /* of a certificate that could be read, one line; else NULL */
+    struct bytes der;    /* of a certificate, as measured; else empty */
     uint8_t owner[16];   /* SignatureOwner, as UEFI stores a GUID; zeros: not known */
 };
 struct fact_keys {
