@@ -32,8 +32,6 @@ struct evidence *evidence_new(struct request *r); /* NULL: the arena is full */
 
 /* Fills the row out of facts and appraisal. False: the arena is full. */
 MUST_USE bool evidence_describe(struct evidence *e);
-/* An array of findings, with everything that an administrator wants to know. */
-struct bytes findings_json(struct arena *arena, const struct finding *finding, size_t num);
 
 /* NUM_PROBLEMS when the evidence shows of its keys what this model asks for: of the CSR's, and of the
  * one that the device is known by. */

@@ -30,6 +30,10 @@ struct finding {
     const char *exception;   /* id of the one that excepts it; NULL: none */
 };
 
+/* A JSON array of findings, with everything that an administrator wants to know. Empty: the arena is
+ * full. */
+struct bytes findings_json(struct arena *arena, const struct finding *finding, size_t num);
+
 /* One finding that one device may have until it ends; the same code, rule, PCR and found value, so
  * that nothing else slips through. */
 struct appraisal_exception {
