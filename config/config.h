@@ -59,6 +59,8 @@ struct config {
     unsigned enrolment_per_ip_per_minute; /* default 30 */
     unsigned enrolment_expiry_s;          /* default 600 */
     unsigned enrolment_approval_expiry_s; /* default 7 days */
+    /* [appraisal] */
+    const char *leaked_keys; /* a file (server/appraisal/leaked_keys.h); NULL: none */
     /* [challenges] */
     unsigned challenge_expiry_s; /* default 300 */
     unsigned challenge_max;      /* outstanding in all; default 1000000 */

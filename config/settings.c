@@ -53,6 +53,9 @@ static const struct setting enrolment[] = {
     {"expiry", SETTING_SECONDS, FIELD(enrolment_expiry_s), 10 * SECOND, DAY, 0},
     {"approval_expiry", SETTING_SECONDS, FIELD(enrolment_approval_expiry_s), MINUTE, 90 * DAY, 0},
 };
+static const struct setting appraisal[] = {
+    {"leaked_keys", SETTING_FILE, FIELD(leaked_keys), 0, 0, 0},
+};
 static const struct setting challenges[] = {
     {"expiry", SETTING_SECONDS, FIELD(challenge_expiry_s), 5 * SECOND, HOUR, 0},
     {"max", SETTING_COUNT, FIELD(challenge_max), 1, 100000000, 0},
@@ -84,6 +87,7 @@ const struct section config_sections[NUM_SECTIONS] = {
     {"store", store, NUM(store), -1},
     {"signer", signer, NUM(signer), -1},
     {"enrolment", enrolment, NUM(enrolment), -1},
+    {"appraisal", appraisal, NUM(appraisal), -1},
     {"challenges", challenges, NUM(challenges), -1},
     {"enrol", plane, NUM(plane), PLANE_ENROL},
     {"device", plane, NUM(plane), PLANE_DEVICE},

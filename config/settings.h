@@ -36,7 +36,7 @@ struct section {
     int plane; /* -1: not a plane's */
 };
 
-enum { NUM_SECTIONS = 6 + NUM_PLANES, MAX_SETTINGS = 16 };
+enum { NUM_SECTIONS = 7 + NUM_PLANES, MAX_SETTINGS = 16 };
 extern const struct section config_sections[NUM_SECTIONS];
 
 /* NULL: there is none. */

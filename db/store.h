@@ -123,6 +123,65 @@ MUST_USE enum status store_anchor_delete(struct store_writer *, const char *mode
                                          enum anchor_purpose purpose,
                                          const uint8_t sha256[static 32]);
 
+/* --- platform keys that are known to be leaked, beside those compiled in --- */
+struct leaked_key_row {
+    uint8_t sha256[32]; /* of the certificate's DER */
+    char subject[257];  /* one line; "": not known */
+    char source[257];   /* who says so */
+    int64_t added;
+    char added_by[STORE_NAME];
+};
+MUST_USE enum status store_leaked_key_list(struct store_reader *, struct arena *,
+                                           struct leaked_key_row **out, size_t *num,
+                                           struct store_page page); /* by SHA-256; after: its hex */
+MUST_USE enum status store_leaked_key_get(struct store_reader *, struct leaked_key_row *out,
+                                          const uint8_t sha256[static 32]);
+MUST_USE enum status
+store_leaked_key_insert(struct store_writer *,
+                        const struct leaked_key_row *row); /* CONFLICT: it is there already */
+MUST_USE enum status store_leaked_key_delete(struct store_writer *,
+                                             const uint8_t sha256[static 32]);
+
+/* --- who may sign a model's baselines, and what they signed --- */
+/* A model with one of these or more takes no baseline that none of them signed. */
+enum { BASELINE_SIGNER_KEY_MAX = 2048, BASELINE_SIGNATURE_MAX = 32768 };
+struct baseline_signer_row {
+    char model[STORE_NAME];
+    uint8_t key_sha256[32];  /* of public_key */
+    char name[129];          /* for people */
+    char algorithm[33];      /* server/crypto/detached.h */
+    struct bytes public_key; /* DER SubjectPublicKeyInfo */
+    int64_t added;
+    char added_by[STORE_NAME];
+};
+MUST_USE enum status store_baseline_signer_list(struct store_reader *, struct arena *,
+                                                struct baseline_signer_row **out, size_t *num,
+                                                const char *model,
+                                                struct store_page page); /* by key; after: hex */
+MUST_USE enum status
+store_baseline_signer_insert(struct store_writer *,
+                             const struct baseline_signer_row *row); /* CONFLICT: there already, or
+                                                                        no such model */
+MUST_USE enum status store_baseline_signer_delete(struct store_writer *, const char *model,
+                                                  const uint8_t key_sha256[static 32]);
+struct baseline_signature_row {
+    char baseline_id[STORE_ID];
+    uint8_t key_sha256[32];
+    uint8_t document_sha256[32]; /* of the canonical form that was signed */
+    struct bytes signature;
+    int64_t added;
+    char added_by[STORE_NAME];
+};
+/* At most one for each of the model's signers. */
+MUST_USE enum status store_baseline_signature_list(struct store_reader *, struct arena *,
+                                                   struct baseline_signature_row **out, size_t *num,
+                                                   const char *baseline_id);
+MUST_USE enum status
+store_baseline_signature_put(struct store_writer *,
+                             const struct baseline_signature_row *row); /* replaces the key's;
+                                                                           CONFLICT: no such
+                                                                           baseline */
+
 /* --- baselines --- */
 enum baseline_state {
     BASELINE_DRAFT = 1,

@@ -115,10 +115,12 @@ enum problem_kind evidence_keys_suffice(const struct evidence *e, const struct m
                                                              : PROBLEM_IDENTITY_KEY_UNPROVEN;
 }
 
-static enum status appraise_against(struct evidence *e, const struct policy_model *model) {
+static enum status appraise_against(struct evidence *e, const struct policy *policy,
+                                    const struct policy_model *model) {
     const struct baseline *baseline[BASELINE_MAX_PER_MODEL];
     const char *id[BASELINE_MAX_PER_MODEL];
-    struct appraisal_inputs against = {.baseline = baseline};
+    struct appraisal_inputs against = {.baseline = baseline,
+                                       .leaked_keys = policy_leaked_keys(policy)};
     against.num_baselines =
         policy_baselines(model, e->change.r->device->id, change_now(&e->change), baseline, id);
     enum status status = appraise(&e->appraisal, e->change.r->x->arena, &e->facts, &against);
@@ -134,11 +136,12 @@ static enum status appraise_against(struct evidence *e, const struct policy_mode
 static enum status appraise_now(struct evidence *e, enum problem_kind *lack) {
     struct request *r = e->change.r;
     struct policy_holder *holder = r->api->options.policy;
-    const struct policy_model *model = policy_model(policy_read_begin(holder), r->device->model);
+    const struct policy *policy = policy_read_begin(holder);
+    const struct policy_model *model = policy_model(policy, r->device->model);
     enum status status = STATUS_NOT_FOUND;
     if (model != NULL) {
         *lack = evidence_keys_suffice(e, &model->row);
-        status = *lack == NUM_PROBLEMS ? appraise_against(e, model) : STATUS_OK;
+        status = *lack == NUM_PROBLEMS ? appraise_against(e, policy, model) : STATUS_OK;
     }
     policy_read_end(holder);
     return status;

@@ -1,7 +1,5 @@
 #include "db/sqlite/sqlite.h"
 
-#include "server/base/encoding.h"
-
 static enum status read_anchor(struct query *q, struct arena *arena, void *out) {
     struct anchor_row *row = out;
     column_text(q, row->model, sizeof row->model);
@@ -19,15 +17,10 @@ static enum status read_anchor(struct query *q, struct arena *arena, void *out) 
 enum status store_anchor_list(struct store_reader *reader, struct arena *arena,
                               struct anchor_row **out, size_t *num, const char *model,
                               enum anchor_purpose purpose, struct store_page page) {
-    uint8_t after[32];
-    bool from_start = page.after[0] == '\0';
-    if (!from_start && hex_decode(after, sizeof after, page.after) != STATUS_OK) {
-        return STATUS_MALFORMED;
-    }
     QUERY q = query_of(of_reader(reader), SQL_ANCHOR_LIST);
     bind_text(&q, model);
     bind_int(&q, purpose);
-    bind_blob(&q, bytes_of(after, from_start ? 0 : sizeof after));
+    bind_after_sha256(&q, page.after);
     bind_int(&q, page.limit);
     void *rows = NULL;
     enum status status = rows_read(&q, arena, &rows, num, sizeof **out, read_anchor);

@@ -180,6 +180,16 @@ void bind_after(struct query *q, const char *hex) {
     }
 }
 
+void bind_after_sha256(struct query *q, const char *hex) {
+    if (hex[0] == '\0') {
+        bind_blob(q, (struct bytes){NULL, 0});
+    } else if (hex_decode(q->after_sha256, sizeof q->after_sha256, hex) != STATUS_OK) {
+        keep_first(q, STATUS_MALFORMED);
+    } else {
+        bind_sha256(q, q->after_sha256);
+    }
+}
+
 enum status query_step(struct query *q) {
     if (!q->connection->in_transaction && !sqlite3_stmt_readonly(q->stmt)) {
         keep_first(q, STATUS_INTERNAL);

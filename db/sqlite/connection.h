@@ -37,6 +37,7 @@ struct query {
     int parameter, column; /* the next of each */
     uint8_t id[4][(STORE_ID - 1) / 2];
     size_t num_ids;
+    uint8_t after_sha256[32];
     enum status status; /* the first thing that went wrong with a binding or a column */
 };
 #define QUERY __attribute__((cleanup(query_end))) struct query
@@ -49,9 +50,10 @@ void bind_text(struct query *q, const char *value);
 void bind_blob(struct query *q, struct bytes value);
 void bind_sha256(struct query *q, const uint8_t value[static 32]);
 void bind_sha256_or_null(struct query *q, const uint8_t value[static 32]); /* zeros: NULL */
-void bind_id(struct query *q, const char *hex);         /* 32 hex digits, else MALFORMED */
-void bind_id_or_null(struct query *q, const char *hex); /* "": NULL */
-void bind_after(struct query *q, const char *hex);      /* "": before all ids */
+void bind_id(struct query *q, const char *hex);           /* 32 hex digits, else MALFORMED */
+void bind_id_or_null(struct query *q, const char *hex);   /* "": NULL */
+void bind_after(struct query *q, const char *hex);        /* "": before all ids */
+void bind_after_sha256(struct query *q, const char *hex); /* the same of digests; 64 digits */
 void bind_null(struct query *q);
 
 /* OK: a row. END: no more. INTERNAL: a write outside of a transaction. */

@@ -4,6 +4,10 @@
 #define MODEL_COLUMNS                                                                              \
     "name, description, pcr_selection, credential_lifetime_s, enrolment, key_protection, "         \
     "created, updated, version"
+#define LEAKED_KEY_COLUMNS      "sha256, subject, source, added, added_by"
+#define BASELINE_SIGNER_COLUMNS "model, key_sha256, name, algorithm, added, added_by, public_key"
+#define BASELINE_SIGNATURE_COLUMNS                                                                 \
+    "baseline, key_sha256, document_sha256, added, added_by, signature"
 #define ANCHOR_COLUMNS "model, purpose, sha256, is_anchor, subject, not_after, added, added_by, der"
 #define BASELINE_COLUMNS                                                                           \
     "id, model, label, state, document_sha256, created_by, updated_by, activated_by, created, "    \
@@ -73,6 +77,22 @@ const char *const statements[NUM_STATEMENTS] = {
     [SQL_ANCHOR_ALL] = "SELECT " ANCHOR_COLUMNS " FROM anchor ORDER BY model, purpose, sha256",
     [SQL_ANCHOR_INSERT] = "INSERT INTO anchor (" ANCHOR_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?)",
     [SQL_ANCHOR_DELETE] = "DELETE FROM anchor WHERE model = ? AND purpose = ? AND sha256 = ?",
+
+    [SQL_LEAKED_KEY_LIST] =
+        "SELECT " LEAKED_KEY_COLUMNS " FROM leaked_key WHERE sha256 > ? ORDER BY sha256 LIMIT ?",
+    [SQL_LEAKED_KEY_GET] = "SELECT " LEAKED_KEY_COLUMNS " FROM leaked_key WHERE sha256 = ?",
+    [SQL_LEAKED_KEY_INSERT] = "INSERT INTO leaked_key (" LEAKED_KEY_COLUMNS ") VALUES (?,?,?,?,?)",
+    [SQL_LEAKED_KEY_DELETE] = "DELETE FROM leaked_key WHERE sha256 = ?",
+
+    [SQL_BASELINE_SIGNER_LIST] = "SELECT " BASELINE_SIGNER_COLUMNS " FROM baseline_signer"
+                                 " WHERE model = ? AND key_sha256 > ? ORDER BY key_sha256 LIMIT ?",
+    [SQL_BASELINE_SIGNER_INSERT] =
+        "INSERT INTO baseline_signer (" BASELINE_SIGNER_COLUMNS ") VALUES (?,?,?,?,?,?,?)",
+    [SQL_BASELINE_SIGNER_DELETE] = "DELETE FROM baseline_signer WHERE model = ? AND key_sha256 = ?",
+    [SQL_BASELINE_SIGNATURE_LIST] = "SELECT " BASELINE_SIGNATURE_COLUMNS " FROM baseline_signature"
+                                    " WHERE baseline = ? ORDER BY key_sha256",
+    [SQL_BASELINE_SIGNATURE_PUT] = "INSERT OR REPLACE INTO baseline_signature"
+                                   " (" BASELINE_SIGNATURE_COLUMNS ") VALUES (?,?,?,?,?,?)",
 
     [SQL_BASELINE_GET] = "SELECT " BASELINE_COLUMNS ", document FROM baseline WHERE id = ?",
     [SQL_BASELINE_LIST] = "SELECT " BASELINE_COLUMNS ", document FROM baseline"

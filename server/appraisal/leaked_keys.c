@@ -1,5 +1,6 @@
 #include "server/appraisal/leaked_keys.h"
 
+#include "server/base/encoding.h"
 #include "server/crypto/digest.h"
 
 #include <stdlib.h>
@@ -111,4 +112,125 @@ const struct leaked_key *leaked_key_find(const struct leaked_keys *more,
         found = bsearch(sha256, more->key, more->num, sizeof *more->key, compare);
     }
     return found;
+}
+
+/* --- lists of others --- */
+
+static int by_sha256(const void *a, const void *b) {
+    return compare(((const struct leaked_key *)a)->sha256, b);
+}
+
+static enum status copy_key(struct leaked_key *out, struct arena *arena,
+                            const struct leaked_key *key) {
+    *out = *key;
+    out->subject = arena_text(arena, key->subject);
+    out->source = arena_text(arena, key->source);
+    return arena->overflow ? STATUS_MEMORY : STATUS_OK;
+}
+
+static bool among(const struct leaked_key *sorted, size_t num, const struct leaked_key *key) {
+    return num > 0 && bsearch(key->sha256, sorted, num, sizeof *sorted, compare) != NULL;
+}
+
+enum status leaked_keys_merge(struct leaked_keys *out, struct arena *arena,
+                              const struct leaked_keys *a, const struct leaked_keys *b) {
+    const struct leaked_keys *const from[] = {a, b};
+    struct leaked_key *all = arena_array(arena, a->num + b->num, sizeof *all);
+    size_t num = 0;
+    if (all == NULL) {
+        return STATUS_MEMORY;
+    }
+    for (size_t list = 0; list < 2; list++) {
+        size_t sorted = num;
+        for (size_t i = 0; i < from[list]->num; i++) {
+            if (among(all, sorted, &from[list]->key[i])) {
+                continue;
+            }
+            if (copy_key(&all[num++], arena, &from[list]->key[i]) != STATUS_OK) {
+                return STATUS_MEMORY;
+            }
+        }
+        if (num > 0) {
+            qsort(all, num, sizeof *all, by_sha256);
+        }
+    }
+    *out = (struct leaked_keys){all, num};
+    return STATUS_OK;
+}
+
+static bool is_blank(uint8_t c) {
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+static struct bytes trim(struct bytes text) {
+    uint8_t blank;
+    while (text.len > 0 && is_blank(text.data[0]) && bytes_u8(&text, &blank) == STATUS_OK) {
+    }
+    while (text.len > 0 && is_blank(text.data[text.len - 1])) {
+        text.len--;
+    }
+    return text;
+}
+
+static enum status read_line(struct leaked_key *out, struct arena *arena, struct bytes line) {
+    char hex[2 * sizeof out->sha256 + 1] = {0};
+    struct bytes digest, subject = line;
+    if (bytes_take(&subject, sizeof hex - 1, &digest) != STATUS_OK ||
+        (subject.len > 0 && !is_blank(subject.data[0])) || !utf8_is_valid(subject)) {
+        return STATUS_MALFORMED;
+    }
+    memcpy(hex, digest.data, digest.len);
+    subject = trim(subject);
+    out->subject = arena_text_n(arena, (const char *)subject.data, subject.len);
+    return out->subject == NULL ? STATUS_MEMORY : hex_decode(out->sha256, sizeof out->sha256, hex);
+}
+
+/* The next line, without its end; false behind the last. */
+static bool next_line(struct bytes *text, struct bytes *line) {
+    if (text->len == 0) {
+        return false;
+    }
+    const uint8_t *end = memchr(text->data, '\n', text->len);
+    struct bytes taken;
+    bool more = bytes_take(text, end == NULL ? text->len : (size_t)(end - text->data) + 1,
+                           &taken) == STATUS_OK;
+    taken.len -= end == NULL ? 0 : 1;
+    *line = trim(taken);
+    return more;
+}
+
+enum status leaked_keys_read(struct leaked_keys *out, struct arena *arena, struct bytes text,
+                             const char *source, struct detail *detail) {
+    const struct leaked_keys none = {0};
+    struct leaked_keys read = {0};
+    struct bytes line;
+    struct leaked_key *key = arena_array(arena, LEAKED_KEYS_FILE_MAX, sizeof *key);
+    if (key == NULL) {
+        return status_fail(detail, STATUS_MEMORY, "no memory for the list");
+    }
+    for (unsigned number = 1; next_line(&text, &line); number++) {
+        if (line.len == 0 || line.data[0] == '#') {
+            continue;
+        }
+        if (read.num == LEAKED_KEYS_FILE_MAX) {
+            return status_fail(detail, STATUS_LIMIT, "more than %d keys", LEAKED_KEYS_FILE_MAX);
+        }
+        enum status status = read_line(&key[read.num], arena, line);
+        if (status != STATUS_OK) {
+            return status_fail(detail, status,
+                               "line %u: not 64 lower-case hex digits, and a subject or nothing",
+                               number);
+        }
+        key[read.num++].source = source;
+    }
+    qsort(key, read.num, sizeof *key, by_sha256);
+    for (size_t i = 1; i < read.num; i++) {
+        if (by_sha256(&key[i - 1], &key[i]) == 0) {
+            char hex[65];
+            hex_encode(hex, bytes_of(key[i].sha256, 32));
+            return status_fail(detail, STATUS_MALFORMED, "%s stands twice", hex);
+        }
+    }
+    read.key = key;
+    return leaked_keys_merge(out, arena, &read, &none);
 }

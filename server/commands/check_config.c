@@ -55,6 +55,9 @@ static bool all_readable(const struct config *config) {
     for (size_t i = 0; i < config->num_ek_trust; i++) {
         good = readable("enrolment.ek_trust", config->ek_trust[i]) && good;
     }
+    if (config->leaked_keys != NULL) {
+        good = readable("appraisal.leaked_keys", config->leaked_keys) && good;
+    }
     for (int plane = 0; plane < NUM_PLANES; plane++) {
         good = plane_readable(config, (enum config_plane)plane) && good;
     }

@@ -3,6 +3,7 @@
 #include "config/value.h"
 #include "server/base/clock.h"
 #include "server/base/file.h"
+#include "server/commands/gateway_leaked_keys.h"
 #include "server/commands/gateway_note.h"
 
 #include <errno.h>
@@ -70,7 +71,10 @@ static enum status load_fleet(struct gateway *g, struct detail *detail) {
         return status_fail(detail, status, "fleet table: out of memory");
     }
     struct store_reader *reader = NULL;
-    status = store_reader_new(&reader, g->store, detail);
+    status = gateway_leaked_keys_load(g, detail);
+    if (status == STATUS_OK) {
+        status = store_reader_new(&reader, g->store, detail);
+    }
     if (status == STATUS_OK) {
         status = policy_reload(g->policy, reader, detail);
     }
@@ -297,5 +301,8 @@ void gateway_close(struct gateway *g, unsigned grace_ms) {
 
 enum status gateway_reload(struct gateway *g, struct detail *detail) {
     enum status status = transport_reload(atomic_load(&g->transport), detail);
-    return status == STATUS_OK ? load_ek_trust(g, detail) : status;
+    if (status == STATUS_OK) {
+        status = load_ek_trust(g, detail);
+    }
+    return status == STATUS_OK ? gateway_leaked_keys_reload(g, detail) : status;
 }

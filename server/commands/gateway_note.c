@@ -6,52 +6,49 @@
 #include "server/crypto/digest.h"
 #include "server/fleet/audit_chain.h"
 
-#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { CONFIG_FILE_MAX = 1 << 20 };
 
-struct note {
-    struct commit commit; /* first */
-    struct audit_row row;
-    sem_t done;
-};
-
-static enum status apply(struct commit *commit, struct store_writer *writer,
-                         struct detail *detail) {
-    return audit_append(writer, &((struct note *)commit)->row, detail);
+enum status gateway_commit_audit(struct commit *commit, struct store_writer *writer,
+                                 struct detail *detail) {
+    return audit_append(writer, &((struct gateway_commit *)commit)->row, detail);
 }
 
-static void done(struct commit *commit) {
-    (void)sem_post(&((struct note *)commit)->done);
+void gateway_commit_done(struct commit *commit) {
+    (void)sem_post(&((struct gateway_commit *)commit)->done);
 }
 
-static const struct commit_kind kind = {.name = "gateway.note", .apply = apply, .done = done};
-
-/* Returns when it is durable, or given up. */
-static bool write_note(struct gateway *g, const char *action, struct bytes after) {
-    struct note note = {.commit.kind = &kind,
-                        .row = {.time_ms = clock_unix_ms(), .actor = "system", .after = after}};
-    (void)snprintf(note.row.action, sizeof note.row.action, "%s", action);
-    (void)snprintf(note.row.object, sizeof note.row.object, "gateway:%.100s",
-                   g->config->trust_domain);
-    if (sem_init(&note.done, 0, 0) != 0) {
-        return false;
+enum status gateway_commit(struct gateway_commit *c) {
+    struct gateway *g = c->gateway;
+    c->row.time_ms = clock_unix_ms();
+    (void)snprintf(c->row.actor, sizeof c->row.actor, "system");
+    (void)snprintf(c->row.object, sizeof c->row.object, "gateway:%.100s", g->config->trust_domain);
+    if (sem_init(&c->done, 0, 0) != 0) {
+        return STATUS_INTERNAL;
     }
-    enum status status = committer_submit(g->committer, &note.commit);
+    enum status status = committer_submit(g->committer, &c->commit);
     if (status == STATUS_OK) {
-        while (sem_wait(&note.done) != 0) { /* interrupted */
+        while (sem_wait(&c->done) != 0) { /* interrupted */
         }
-        status = note.commit.status;
+        status = c->commit.status;
     }
-    (void)sem_destroy(&note.done);
+    (void)sem_destroy(&c->done);
     if (status != STATUS_OK) {
-        log_event(g->log, LOG_ERROR, "audit_failed", log_str("action", action),
-                  log_str("status", status_name(status)),
-                  log_str("detail", note.commit.detail.text));
+        log_event(g->log, LOG_ERROR, "audit_failed", log_str("action", c->row.action),
+                  log_str("status", status_name(status)), log_str("detail", c->commit.detail.text));
     }
-    return status == STATUS_OK;
+    return status;
+}
+
+static const struct commit_kind kind = {
+    .name = "gateway.note", .apply = gateway_commit_audit, .done = gateway_commit_done};
+
+static bool write_note(struct gateway *g, const char *action, struct bytes after) {
+    struct gateway_commit note = {.commit.kind = &kind, .gateway = g, .row.after = after};
+    (void)snprintf(note.row.action, sizeof note.row.action, "%s", action);
+    return gateway_commit(&note) == STATUS_OK;
 }
 
 /* Terminated hex; "" when the file cannot be read. */

@@ -31,11 +31,14 @@ struct policy {
     struct proxy_row *proxies;   /* by certificate */
     struct compiled **compiled;  /* by id */
     struct anchor_bundles bundles;
+    struct leaked_keys leaked_keys;
     size_t num_models, num_ways_in, num_proxies, num_compiled;
 };
 
 struct policy_holder {
     struct policy *_Atomic current;
+    struct arena configured_arena;
+    struct leaked_keys configured; /* of the thread that reloads */
 };
 
 /* --- reading --- */
@@ -320,7 +323,33 @@ static enum status take_anchors(struct policy *out, const struct policy *old,
     return status;
 }
 
-static enum status build(struct policy *out, const struct policy *old, struct store_reader *reader,
+/* Those of the store, and those of the configuration. */
+static enum status take_leaked_keys(struct policy *out, const struct leaked_keys *configured,
+                                    struct store_reader *reader) {
+    __attribute__((cleanup(arena_free))) struct arena arena;
+    arena_init(&arena, ARENA_MAX);
+    struct leaked_key_row *row;
+    size_t num;
+    enum status status =
+        store_leaked_key_list(reader, &arena, &row, &num, (struct store_page){"", UINT_MAX});
+    if (status != STATUS_OK) {
+        return status;
+    }
+    struct leaked_key *key = arena_array(&arena, num, sizeof *key);
+    if (key == NULL) {
+        return STATUS_MEMORY;
+    }
+    for (size_t i = 0; i < num; i++) {
+        memcpy(key[i].sha256, row[i].sha256, sizeof key[i].sha256);
+        key[i].subject = row[i].subject;
+        key[i].source = row[i].source;
+    }
+    return leaked_keys_merge(&out->leaked_keys, &out->arena, configured,
+                             &(struct leaked_keys){key, num});
+}
+
+static enum status build(struct policy *out, const struct policy *old,
+                         const struct leaked_keys *configured, struct store_reader *reader,
                          struct detail *detail) {
     enum status status = store_read_begin(reader);
     if (status != STATUS_OK) {
@@ -339,8 +368,34 @@ static enum status build(struct policy *out, const struct policy *old, struct st
             detail_set(detail, "cannot read operators and proxies");
         }
     }
+    if (status == STATUS_OK) {
+        status = take_leaked_keys(out, configured, reader);
+        if (status != STATUS_OK) {
+            detail_set(detail, "cannot read the leaked keys");
+        }
+    }
     store_read_end(reader);
     return status;
+}
+
+const struct leaked_keys *policy_leaked_keys(const struct policy *policy) {
+    return &policy->leaked_keys;
+}
+
+enum status policy_configure_leaked_keys(struct policy_holder *holder,
+                                         const struct leaked_keys *keys) {
+    struct arena arena;
+    struct leaked_keys copy;
+    arena_init(&arena, ARENA_MAX);
+    enum status status = leaked_keys_merge(&copy, &arena, keys, &(struct leaked_keys){0});
+    if (status != STATUS_OK) {
+        arena_free(&arena);
+        return status;
+    }
+    arena_free(&holder->configured_arena);
+    holder->configured_arena = arena;
+    holder->configured = copy;
+    return STATUS_OK;
 }
 
 enum status policy_reload(struct policy_holder *holder, struct store_reader *reader,
@@ -351,7 +406,7 @@ enum status policy_reload(struct policy_holder *holder, struct store_reader *rea
     }
     arena_init(&policy->arena, ARENA_MAX);
     struct policy *old = atomic_load(&holder->current);
-    enum status status = build(policy, old, reader, detail);
+    enum status status = build(policy, old, &holder->configured, reader, detail);
     if (status != STATUS_OK) {
         policy_free(policy);
         return status;
@@ -374,6 +429,7 @@ enum status policy_holder_new(struct policy_holder **out) {
 void policy_holder_free(struct policy_holder *holder) {
     if (holder != NULL) {
         policy_free(atomic_load(&holder->current));
+        arena_free(&holder->configured_arena);
         free(holder);
     }
 }

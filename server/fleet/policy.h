@@ -35,6 +35,9 @@ policy_operator(const struct policy *policy,
                                                    be disabled */
 const struct proxy_row *policy_proxy(const struct policy *policy, const uint8_t sha256[static 32]);
 
+/* Those that configuration and API add to the ones compiled in; never NULL. */
+const struct leaked_keys *policy_leaked_keys(const struct policy *policy);
+
 struct policy_holder;
 MUST_USE enum status policy_holder_new(struct policy_holder **out);
 void policy_holder_free(struct policy_holder *holder); /* no reader is left; NULL is allowed */
@@ -42,6 +45,10 @@ void policy_holder_free(struct policy_holder *holder); /* no reader is left; NUL
  * must not wait there. Never NULL after the first reload. */
 const struct policy *policy_read_begin(struct policy_holder *holder);
 void policy_read_end(struct policy_holder *holder);
+/* The leaked keys of the configuration, for the snapshots that are built from now on. Copied. By the
+ * thread that reloads, or at start. MEMORY: those before stay. */
+MUST_USE enum status policy_configure_leaked_keys(struct policy_holder *holder,
+                                                  const struct leaked_keys *keys);
 /* Builds a snapshot from the store and puts it in force; baselines whose document is the same are
  * taken over as they are compiled. Returns once nobody reads the old one. On failure the old one
  * stays in force, and the detail says why: STORAGE, MEMORY; MALFORMED, LIMIT, INVALID for a row that

@@ -92,6 +92,9 @@ signer() { awk '{ print $1 }' "/proc/$pid/task/$pid/children"; }
 "$gatehouse" init "$g" --listen 127.0.0.1:0 >"$dir/init" 2>&1 || {
     cat "$dir/init"
     not_ok 'init makes what serve needs'
+mkdir -p "$g/trust"
+printf '# ours\n%064d CN=one\n' 0 >"$g/trust/leaked_keys.txt"
+sed -i 's|^#leaked_keys = .*|leaked_keys = trust/leaked_keys.txt|' "$g/gatehouse.ini"
     exit 1
 }
 ok 'init makes what serve needs'
@@ -183,6 +186,18 @@ claim 'SIGHUP puts a new certificate in force' within 5 changed
 cp "$dir/server.pem.old" "$g/server.pem" && cp "$dir/server.key.old" "$g/server.key"
 kill -HUP "$pid"
 claim 'and the old one again' within 5 admin_is_let_in
+
+configured() { as admin admin '/v1/audit?action=leaked_keys.configure' -o "$dir/configured" &&
+    [ "$(jq -r '[.items[].after.keys] | join(",")' "$dir/configured")" = "$1" ]; }
+claim 'leaked keys that were there at start are no change' configured ''
+echo "$(printf '%064d' 1) CN=one more" >>"$g/trust/leaked_keys.txt"
+kill -HUP "$pid"
+claim 'SIGHUP puts a new list of leaked keys in force, and the audit says so' within 5 configured 2
+echo 'not a key' >>"$g/trust/leaked_keys.txt"
+kill -HUP "$pid"
+list_refused() { grep '"event":"reload_failed"' "$dir/log" | grep -q 'leaked_keys.txt: line 4'; }
+claim 'a list with a mistake is refused by line' within 5 list_refused
+claim 'and the one before stays' configured 2
 
 echo broken >"$g/server.pem"
 kill -HUP "$pid"

@@ -65,9 +65,90 @@ START_TEST(keys_that_were_added_are_found_and_no_others) {
 }
 END_TEST
 
+/* --- lists of others --- */
+
+#define ONE "1111111111111111111111111111111111111111111111111111111111111111"
+#define TWO "2222222222222222222222222222222222222222222222222222222222222222"
+
+static struct arena arena;
+
+static enum status read_text(struct leaked_keys *out, const char *text, struct detail *detail) {
+    arena_free(&arena);
+    arena_init(&arena, 4 << 20);
+    return leaked_keys_read(out, &arena, bytes_of_text(text), "a file", detail);
+}
+
+START_TEST(a_file_of_keys_is_read_whatever_its_order_and_blanks) {
+    struct leaked_keys keys = {0};
+    struct detail detail = {0};
+    ck_assert_int_eq(read_text(&keys, "# ours\n\n" TWO "  CN=two words\t\r\n\t" ONE, &detail),
+                     STATUS_OK);
+    ck_assert_uint_eq(keys.num, 2);
+    ck_assert_uint_eq(keys.key[0].sha256[31], 0x11);
+    ck_assert_str_eq(keys.key[0].subject, "");
+    ck_assert_uint_eq(keys.key[1].sha256[0], 0x22);
+    ck_assert_str_eq(keys.key[1].subject, "CN=two words");
+    ck_assert_str_eq(keys.key[1].source, "a file");
+    ck_assert_int_eq(read_text(&keys, "", &detail), STATUS_OK);
+    ck_assert_uint_eq(keys.num, 0);
+    arena_free(&arena);
+}
+END_TEST
+
+START_TEST(a_file_of_keys_with_a_mistake_is_refused_by_line) {
+    static const struct {
+        const char *text, *words;
+    } cases[] = {
+        {ONE "\n11\n", "line 2"},
+        {"#\n" ONE "x\n", "line 2"},
+        {ONE "1\n", "line 1"},
+        {"CN=subject " ONE "\n", "line 1"},
+        {"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n", "line 1"},
+        {ONE " \xff\n", "line 1"},
+        {ONE "\n" TWO "\n" ONE "\n", ONE " stands twice"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct leaked_keys keys = {0};
+        struct detail detail = {0};
+        ck_assert_int_eq(read_text(&keys, cases[i].text, &detail), STATUS_MALFORMED);
+        ck_assert_msg(strstr(detail.text, cases[i].words) != NULL, "%s", detail.text);
+        ck_assert_uint_eq(keys.num, 0);
+    }
+    arena_free(&arena);
+}
+END_TEST
+
+START_TEST(lists_are_merged_and_the_first_word_on_a_key_stays) {
+    const struct leaked_key first[] = {{.sha256 = {2}, .subject = "b", .source = "first"},
+                                       {.sha256 = {1}, .subject = "a", .source = "first"}};
+    const struct leaked_key second[] = {{.sha256 = {2}, .subject = "x", .source = "second"},
+                                        {.sha256 = {0, 9}, .subject = "c", .source = "second"}};
+    struct leaked_keys keys;
+    arena_init(&arena, 1 << 20);
+    ck_assert_int_eq(leaked_keys_merge(&keys, &arena, &(struct leaked_keys){first, 2},
+                                       &(struct leaked_keys){second, 2}),
+                     STATUS_OK);
+    ck_assert_uint_eq(keys.num, 3);
+    ck_assert_str_eq(keys.key[0].subject, "c");
+    ck_assert_str_eq(keys.key[1].subject, "a");
+    ck_assert_str_eq(keys.key[2].subject, "b");
+    ck_assert_str_eq(keys.key[2].source, "first");
+    arena_free(&arena);
+}
+END_TEST
+
+START_TEST(lists_that_do_not_fit_are_not_read_in_part) {
+    struct leaked_keys keys = {0};
+    arena_init(&arena, 1 << 12);
+    ck_assert_int_eq(leaked_keys_read(&keys, &arena, bytes_of_text(ONE), "a file", NULL),
+                     STATUS_MEMORY);
+    ck_assert_uint_eq(keys.num, 0);
+    arena_free(&arena);
+}
+END_TEST
+
 /* The list as published, when it is at hand, holds nothing that ours lacks. */
 START_TEST(leaked_keys_hold_all_that_the_published_list_names) {
-    struct arena arena;
     arena_init(&arena, 1 << 20);
     struct bytes text = real_file(&arena, "platform-keys/known_bad_platform_keys.json");
     json_t *root = json_loadb((const char *)text.data, text.len, 0, NULL);
@@ -105,6 +186,10 @@ int main(void) {
     tcase_add_test(tests,
                    an_entry_without_a_sha256_is_not_met_by_zeros_nor_by_an_absent_certificate);
     tcase_add_test(tests, keys_that_were_added_are_found_and_no_others);
+    tcase_add_test(tests, a_file_of_keys_is_read_whatever_its_order_and_blanks);
+    tcase_add_test(tests, a_file_of_keys_with_a_mistake_is_refused_by_line);
+    tcase_add_test(tests, lists_are_merged_and_the_first_word_on_a_key_stays);
+    tcase_add_test(tests, lists_that_do_not_fit_are_not_read_in_part);
     if (real_data() != NULL) {
         tcase_add_test(tests, leaked_keys_hold_all_that_the_published_list_names);
     }
