@@ -21,7 +21,7 @@ const char *severity_name(enum severity severity); /* "info", "excepted", "deny"
 
 struct finding {
     const char *code;     /* stable: "pcr_mismatch", "pcr_not_quoted", "pcr_unlisted", ... */
-    const char *rule;     /* the family: "pcrs", "unlisted_pcrs" */
+    const char *rule;     /* the family: "pcrs", "unlisted_pcrs"; "baseline" when there is none */
     int pcr, event;       /* -1: none */
     const char *expected; /* "one of: <hex>, <hex>"; NULL: nothing in particular */
     const char *found;
@@ -66,7 +66,7 @@ MUST_USE enum status baseline_compile(struct baseline **out, struct bytes json, 
 void baseline_free(struct baseline *baseline); /* NULL is allowed */
 const char *baseline_model(const struct baseline *baseline);
 const char *baseline_label(const struct baseline *baseline);
-/* The PCRs that the baseline names, in its bank. */
+/* The PCRs that its rules have to see quoted, in its bank; no bank when they need none. */
 void baseline_selection(const struct baseline *baseline, struct pcr_selection *out);
 
 struct appraisal_inputs {

@@ -1,164 +1,113 @@
-#include "server/appraisal/baseline.h"
-#include "server/appraisal/pcr_names.h"
+#include "server/appraisal/rule.h"
 
-#include "server/base/encoding.h"
-
-#include <assert.h>
 #include <string.h>
 
-enum { EXPECTED_SHOWN = 8 }; /* values named in a finding before "and n more" */
+/* Of one baseline, before findings are put in their order. */
+struct outcome {
+    struct finding finding[APPRAISAL_MAX_FINDINGS];
+    size_t num_findings, num_denials;
+    uint32_t uncovered;
+};
 
-/* --- one rule, one PCR --------------------------------------------------------------------------
- * The outcome decides the verdict and names the finding: counting and describing share it. */
+/* --- exceptions --------------------------------------------------------------------------------- */
 
-enum outcome { HOLDS, MISMATCH, NOT_QUOTED, UNLISTED };
-
-static struct bytes pcr_value(const struct fact_bank *bank, unsigned pcr) {
-    return bytes_of(bank->pcr[pcr].value, digest_len(bank->alg));
+static bool same_text(const char *a, const char *b) {
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
-static enum outcome judge_pcr(const struct baseline *baseline, const struct fact_bank *bank,
-                              unsigned pcr) {
-    const struct baseline_values *allowed = &baseline->pcr[pcr];
-    bool quoted = bank != NULL && bank->pcr[pcr].quoted;
-    if (allowed->num == 0) {
-        return quoted && !pcr_is_reset(pcr, pcr_value(bank, pcr)) ? UNLISTED : HOLDS;
-    }
-    if (!quoted) {
-        return NOT_QUOTED;
-    }
-    for (size_t i = 0; i < allowed->num; i++) {
-        if (bytes_equal(allowed->value[i], pcr_value(bank, pcr))) {
-            return HOLDS;
+static const struct appraisal_exception *find_exception(const struct appraisal_inputs *inputs,
+                                                        const struct finding *finding) {
+    for (size_t i = 0; i < inputs->num_exceptions; i++) {
+        const struct appraisal_exception *exception = &inputs->exception[i];
+        if (exception->pcr == finding->pcr && same_text(exception->code, finding->code) &&
+            same_text(exception->rule, finding->rule) &&
+            same_text(exception->found, finding->found)) {
+            return exception;
         }
     }
-    return MISMATCH;
+    return NULL;
 }
 
-static bool denies(const struct baseline *baseline, enum outcome outcome) {
-    switch (outcome) {
-    case HOLDS:
-        return false;
-    case UNLISTED:
-        return baseline->deny_unlisted;
-    case MISMATCH:
-    case NOT_QUOTED:
-        break;
+static void except(struct outcome *outcome, const struct appraisal_inputs *inputs) {
+    for (size_t i = 0; i < outcome->num_findings; i++) {
+        struct finding *finding = &outcome->finding[i];
+        const struct appraisal_exception *exception =
+            finding->severity == SEVERITY_DENY ? find_exception(inputs, finding) : NULL;
+        if (exception != NULL) {
+            finding->severity = SEVERITY_EXCEPTED;
+            finding->exception = exception->id;
+            outcome->num_denials--;
+        }
     }
-    return true;
 }
 
-static size_t count_denials(const struct baseline *baseline, const struct facts *facts) {
-    const struct fact_bank *bank = facts_bank(facts, baseline->bank);
-    size_t num = 0;
-    for (unsigned pcr = 0; pcr < PCR_COUNT; pcr++) {
-        num += denies(baseline, judge_pcr(baseline, bank, pcr)) ? 1 : 0;
-    }
-    return num;
-}
+/* --- one baseline ------------------------------------------------------------------------------- */
 
-/* --- findings ----------------------------------------------------------------------------------
- */
-
-static const char *hex_text(struct arena *arena, struct bytes value) {
-    char *text = arena_alloc(arena, 2 * value.len + 1);
-    if (text != NULL) {
-        hex_encode(text, value);
-    }
-    return text;
-}
-
-static const char *expected_text(struct arena *arena, const struct baseline_values *allowed) {
-    const char *text = hex_text(arena, allowed->value[0]);
-    size_t shown = allowed->num < EXPECTED_SHOWN ? allowed->num : EXPECTED_SHOWN;
-    for (size_t i = 1; i < shown && text != NULL; i++) {
-        const char *next = hex_text(arena, allowed->value[i]);
-        text = next == NULL ? NULL : arena_printf(arena, "%s, %s", text, next);
-    }
-    if (text == NULL) {
-        return NULL;
-    }
-    if (shown < allowed->num) {
-        return arena_printf(arena, "one of: %s and %zu more", text, allowed->num - shown);
-    }
-    return arena_printf(arena, "one of: %s", text);
-}
-
-static void describe(struct finding *out, struct arena *arena, const struct baseline *baseline,
-                     const struct fact_bank *bank, unsigned pcr, enum outcome outcome) {
-    const char *alg = hash_name(baseline->bank);
-    *out = (struct finding){
-        .pcr = (int)pcr,
-        .event = -1,
-        .severity = denies(baseline, outcome) ? SEVERITY_DENY : SEVERITY_INFO,
+static struct judging judging_of(const struct baseline *baseline, const struct facts *facts,
+                                 const struct appraisal_inputs *inputs) {
+    return (struct judging){
+        .baseline = baseline,
+        .facts = facts,
+        .inputs = inputs,
+        .bank = facts_bank(facts, baseline->bank),
+        .bank_index = facts_bank_index(facts, baseline->bank),
     };
-    switch (outcome) {
-    case MISMATCH:
-        out->code = "pcr_mismatch";
-        out->rule = "pcrs";
-        out->expected = expected_text(arena, &baseline->pcr[pcr]);
-        out->found = hex_text(arena, pcr_value(bank, pcr));
-        out->remediation =
-            arena_printf(arena,
-                         "PCR %u (%s) is not as the baseline allows: check %s; if the change is "
-                         "intended, approve a "
-                         "baseline that allows the value found, else restore the device.",
-                         pcr, pcr_meaning(pcr), pcr_suspect(pcr));
-        break;
-    case NOT_QUOTED:
-        out->code = "pcr_not_quoted";
-        out->rule = "pcrs";
-        out->expected = expected_text(arena, &baseline->pcr[pcr]);
-        out->remediation = arena_printf(arena,
-                                        "The baseline names PCR %u (%s) of the %s bank, which was "
-                                        "not quoted: add it to the model's PCR "
-                                        "selection, or take it out of the baseline.",
-                                        pcr, pcr_meaning(pcr), alg);
-        break;
-    case UNLISTED:
-    case HOLDS:
-        out->code = "pcr_unlisted";
-        out->rule = "unlisted_pcrs";
-        out->found = hex_text(arena, pcr_value(bank, pcr));
-        out->remediation = arena_printf(arena,
-                                        "PCR %u (%s) holds measurements that no rule covers: name "
-                                        "it in the baseline's pcrs, or leave it out "
-                                        "of the model's PCR selection.",
-                                        pcr, pcr_meaning(pcr));
-        break;
-    }
 }
 
-/* Denying ones first; among each, `pcrs` before `unlisted_pcrs`, then by PCR. */
-static void describe_all(struct appraisal *out, struct arena *arena,
-                         const struct baseline *baseline, const struct facts *facts) {
-    static const struct {
-        bool denying, unlisted;
-    } pass[] = {{true, false}, {true, true}, {false, true}};
-    const struct fact_bank *bank = facts_bank(facts, baseline->bank);
-    out->num_findings = 0;
-    out->finding = arena_array(arena, PCR_COUNT, sizeof *out->finding);
+static void describe(struct outcome *out, struct arena *arena, const struct baseline *baseline,
+                     const struct facts *facts, const struct appraisal_inputs *inputs) {
+    struct judging j = judging_of(baseline, facts, inputs);
+    j.arena = arena;
+    j.finding = out->finding;
+    judge_rules(&j, &out->uncovered);
+    out->num_findings = j.num_findings;
+    out->num_denials = j.num_denials;
+    except(out, inputs);
+}
+
+/* Denials that no exception covers. Findings are only put in words when an exception may match them.
+ */
+static enum status count_denials(size_t *out, const struct baseline *baseline,
+                                 const struct facts *facts, const struct appraisal_inputs *inputs) {
+    enum { SCRATCH = 4 << 20 };
+    if (inputs->num_exceptions == 0) {
+        struct judging j = judging_of(baseline, facts, inputs);
+        uint32_t uncovered;
+        judge_rules(&j, &uncovered);
+        *out = j.num_denials;
+        return STATUS_OK;
+    }
+    struct outcome outcome;
+    struct arena scratch;
+    arena_init(&scratch, SCRATCH);
+    describe(&outcome, &scratch, baseline, facts, inputs);
+    enum status status = scratch.overflow ? STATUS_MEMORY : STATUS_OK;
+    arena_free(&scratch);
+    *out = outcome.num_denials;
+    return status;
+}
+
+/* --- findings ----------------------------------------------------------------------------------- */
+
+static void put_in_order(struct appraisal *out, struct arena *arena,
+                         const struct outcome *outcome) {
+    static const enum severity order[] = {SEVERITY_DENY, SEVERITY_EXCEPTED, SEVERITY_INFO};
+    out->finding = arena_array(arena, outcome->num_findings, sizeof *out->finding);
     if (out->finding == NULL) {
         return;
     }
-    for (size_t i = 0; i < sizeof pass / sizeof *pass; i++) {
-        for (unsigned pcr = 0; pcr < PCR_COUNT; pcr++) {
-            enum outcome outcome = judge_pcr(baseline, bank, pcr);
-            if (outcome == HOLDS || denies(baseline, outcome) != pass[i].denying ||
-                (outcome == UNLISTED) != pass[i].unlisted) {
-                continue;
+    for (size_t o = 0; o < sizeof order / sizeof *order; o++) {
+        for (size_t i = 0; i < outcome->num_findings; i++) {
+            if (outcome->finding[i].severity == order[o]) {
+                out->finding[out->num_findings++] = outcome->finding[i];
             }
-            describe(&out->finding[out->num_findings++], arena, baseline, bank, pcr, outcome);
         }
     }
 }
 
-static void describe_no_baseline(struct appraisal *out, struct arena *arena) {
-    out->finding = arena_array(arena, 1, sizeof *out->finding);
-    if (out->finding == NULL) {
-        return;
-    }
-    out->num_findings = 1;
+static void describe_no_baseline(struct outcome *out) {
+    out->num_findings = out->num_denials = 1;
+    out->uncovered = 0;
     out->finding[0] = (struct finding){
         .code = "no_active_baseline",
         .rule = "baseline",
@@ -170,32 +119,35 @@ static void describe_no_baseline(struct appraisal *out, struct arena *arena) {
     };
 }
 
-/* --- verdict -----------------------------------------------------------------------------------
- */
+/* --- verdict ------------------------------------------------------------------------------------ */
 
 enum status appraise(struct appraisal *out, struct arena *arena, const struct facts *facts,
                      const struct appraisal_inputs *inputs) {
-    const struct baseline *const *baselines = inputs->baseline;
-    size_t num = inputs->num_baselines;
     struct appraisal result = {.verdict = VERDICT_UNTRUSTED, .tier = TIER_NONE};
+    struct outcome outcome;
     size_t fewest = SIZE_MAX;
-    for (size_t i = 0; i < num && fewest > 0; i++) {
-        size_t denials = count_denials(baselines[i], facts);
+    for (size_t i = 0; i < inputs->num_baselines && fewest > 0; i++) {
+        size_t denials = 0;
+        enum status status = count_denials(&denials, inputs->baseline[i], facts, inputs);
+        if (status != STATUS_OK) {
+            return status;
+        }
         if (denials < fewest) {
             fewest = denials;
             result.baseline = i;
         }
     }
-    if (num == 0) {
-        describe_no_baseline(&result, arena);
+    if (inputs->num_baselines == 0) {
+        describe_no_baseline(&outcome);
     } else {
-        describe_all(&result, arena, baselines[result.baseline], facts);
+        describe(&outcome, arena, inputs->baseline[result.baseline], facts, inputs);
     }
+    put_in_order(&result, arena, &outcome);
     if (arena->overflow) {
         return STATUS_MEMORY;
     }
-    assert(result.num_findings <= APPRAISAL_MAX_FINDINGS);
-    if (num > 0 && fewest == 0) {
+    result.uncovered = outcome.uncovered;
+    if (outcome.num_denials == 0) {
         result.verdict = VERDICT_TRUSTED;
         result.tier = TIER_MEASURED;
     }

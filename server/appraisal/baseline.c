@@ -1,194 +1,129 @@
-#include "server/appraisal/baseline.h"
+#include "server/appraisal/rule_read.h"
 
-#include "server/base/encoding.h"
-
-#include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
     MODEL_MAX = 128,
-    LABEL_MAX = 256,
-    VALUES_MAX = 1024,                 /* of one PCR */
     ARENA_MAX = 4 * BASELINE_MAX_BYTES /* a value's text is longer than its bytes and their view */
 };
 
-struct reading {
-    struct baseline *baseline;
-    const char *code;
-    struct detail *detail;
-};
+/* --- the document's head --- */
 
-static enum status refuse(struct reading *reading, const char *path, const char *text) {
-    return status_fail(reading->detail, STATUS_MALFORMED, "%s: %s", path, text);
-}
-
-static bool contains(const char *const *names, const char *name) {
-    for (; *names != NULL; names++) {
-        if (strcmp(*names, name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* A text of 1..max bytes without control characters. */
-static enum status read_text(struct reading *reading, const char **out, const json_t *value,
-                             const char *path, size_t max) {
-    if (!json_is_string(value) || json_string_length(value) == 0 ||
-        json_string_length(value) > max) {
-        return refuse(reading, path, "it is not a text of a reasonable length");
-    }
-    const char *text = json_string_value(value);
-    for (size_t i = 0; text[i] != '\0'; i++) {
-        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7F) {
-            return refuse(reading, path, "it has a control character");
-        }
-    }
-    *out = arena_text(&reading->baseline->arena, text);
-    return *out == NULL ? STATUS_MEMORY : STATUS_OK;
-}
-
-static enum status read_schema(struct reading *reading, const json_t *value) {
-    if (!json_is_string(value) || strcmp(json_string_value(value), "gatehouse/baseline/1") != 0) {
-        return refuse(reading, "schema", "it is not \"gatehouse/baseline/1\"");
+static enum status read_schema(struct compiling *c, const struct place *root) {
+    struct place at = place_member(root, "schema");
+    const char *text = json_string_value(at.json);
+    if (text == NULL || strcmp(text, "gatehouse/baseline/1") != 0) {
+        return place_refuse(c, &at, "it is not \"gatehouse/baseline/1\"");
     }
     return STATUS_OK;
 }
 
-static enum status read_bank(struct reading *reading, const json_t *value) {
-    enum hash_alg alg =
-        json_is_string(value) ? hash_from_name(json_string_value(value)) : HASH_NONE;
+static enum status read_model(struct compiling *c, const struct place *root) {
+    struct place at = place_member(root, "model");
+    return read_text(c, &at, &c->baseline->model, MODEL_MAX);
+}
+
+static enum status read_label(struct compiling *c, const struct place *root) {
+    struct place at = place_member(root, "label");
+    return at.json == NULL ? STATUS_OK : read_text(c, &at, &c->baseline->label, LABEL_MAX);
+}
+
+static enum status read_bank(struct compiling *c, const struct place *root) {
+    struct place at = place_member(root, "bank");
+    const char *text = json_string_value(at.json);
+    enum hash_alg alg = text != NULL ? hash_from_name(text) : HASH_NONE;
     if (alg == HASH_NONE || alg == HASH_SHA1) {
-        return refuse(reading, "bank", "it is none of \"sha256\", \"sha384\", \"sha512\"");
+        return place_refuse(c, &at, "it is none of \"sha256\", \"sha384\", \"sha512\"");
     }
-    reading->baseline->bank = alg;
+    c->baseline->bank = alg;
     return STATUS_OK;
 }
 
-static enum status read_values(struct reading *reading, unsigned pcr, const json_t *list) {
-    struct baseline *baseline = reading->baseline;
-    struct baseline_values *out = &baseline->pcr[pcr];
-    size_t len = digest_len(baseline->bank), num = json_array_size(list);
-    if (!json_is_array(list) || num == 0 || num > VALUES_MAX) {
-        return status_fail(reading->detail, STATUS_MALFORMED,
-                           "pcrs.%u: it is not a list of 1 to %d values", pcr, VALUES_MAX);
-    }
-    struct bytes *values = arena_array(&baseline->arena, num, sizeof *values);
-    for (size_t i = 0; i < num; i++) {
-        const json_t *value = json_array_get(list, i);
-        uint8_t *digest = arena_alloc(&baseline->arena, len);
-        if (values == NULL || digest == NULL) {
-            return STATUS_MEMORY;
-        }
-        if (!json_is_string(value) ||
-            hex_decode(digest, len, json_string_value(value)) != STATUS_OK) {
-            return status_fail(reading->detail, STATUS_MALFORMED,
-                               "pcrs.%u[%zu]: it is not %zu lower-case hex digits", pcr, i,
-                               2 * len);
-        }
-        values[i] = bytes_of(digest, len);
-    }
-    out->value = values;
-    out->num = num;
-    return STATUS_OK;
-}
-
-static bool parse_pcr(const char *key, unsigned *out) {
-    for (unsigned i = 0; i < PCR_COUNT; i++) {
-        char name[12];
-        (void)snprintf(name, sizeof name, "%u", i);
-        if (strcmp(name, key) == 0) {
-            *out = i;
-            return true;
-        }
-    }
-    return false;
-}
-
-static enum status read_pcrs(struct reading *reading, json_t *pcrs) {
-    const char *key;
-    json_t *list;
-    /* The one rule family so far: a baseline without it would trust whatever quotes. */
-    if (!json_is_object(pcrs) || json_object_size(pcrs) == 0) {
-        return refuse(reading, "pcrs", "it does not name a PCR");
-    }
-    json_object_foreach(pcrs, key, list) {
-        unsigned pcr = 0;
-        if (!parse_pcr(key, &pcr)) {
-            return status_fail(reading->detail, STATUS_MALFORMED, "pcrs.%.16s: no such PCR", key);
-        }
-        enum status status = read_values(reading, pcr, list);
-        if (status != STATUS_OK) {
-            return status;
-        }
-    }
-    return STATUS_OK;
-}
-
-static enum status read_unlisted(struct reading *reading, const json_t *value) {
-    const char *text = json_string_value(value);
-    if (value == NULL || (text != NULL && strcmp(text, "report") == 0)) {
+static enum status read_unlisted(struct compiling *c, const struct place *root) {
+    struct place at = place_member(root, "unlisted_pcrs");
+    const char *text = json_string_value(at.json);
+    if (at.json == NULL || (text != NULL && strcmp(text, "report") == 0)) {
         return STATUS_OK;
     }
     if (text == NULL || strcmp(text, "deny") != 0) {
-        return refuse(reading, "unlisted_pcrs", "it is neither \"report\" nor \"deny\"");
+        return place_refuse(c, &at, "it is neither \"report\" nor \"deny\"");
     }
-    reading->baseline->deny_unlisted = true;
+    c->baseline->deny_unlisted = true;
     return STATUS_OK;
 }
 
-static enum status read_document(struct reading *reading, json_t *root) {
-    static const char *const known[] = {"schema", "model",         "label", "bank",
-                                        "pcrs",   "unlisted_pcrs", NULL};
-    const char *key;
-    json_t *member;
-    if (!json_is_object(root)) {
-        return refuse(reading, "baseline", "it is not an object");
+/* --- its rule families --- */
+
+static enum status read_families(struct compiling *c, const struct place *root) {
+    size_t num = 0;
+    c->baseline->rules =
+        arena_array(&c->baseline->arena, num_rule_families, sizeof *c->baseline->rules);
+    if (c->baseline->rules == NULL) {
+        return STATUS_MEMORY;
     }
-    json_object_foreach(root, key, member) {
-        if (!contains(known, key)) {
-            reading->code = "unknown_field";
-            return status_fail(reading->detail, STATUS_MALFORMED, "%.64s: unknown field", key);
+    for (size_t i = 0; i < num_rule_families; i++) {
+        struct place at = place_member(root, rule_families[i]->name);
+        if (at.json == NULL) {
+            continue;
         }
+        enum status status = rule_families[i]->compile(c, &at, &c->baseline->rules[i]);
+        if (status != STATUS_OK) {
+            return status;
+        }
+        num++;
     }
-    enum status status = read_schema(reading, json_object_get(root, "schema"));
-    if (status == STATUS_OK) {
-        status = read_text(reading, &reading->baseline->model, json_object_get(root, "model"),
-                           "model", MODEL_MAX);
+    if (num == 0) { /* it would trust whatever quotes */
+        return place_refuse(c, root, "it demands nothing: there is no rule family in it");
     }
-    member = json_object_get(root, "label");
-    if (status == STATUS_OK && member != NULL) {
-        status = read_text(reading, &reading->baseline->label, member, "label", LABEL_MAX);
+    return STATUS_OK;
+}
+
+static enum status check_members(struct compiling *c, const struct place *root) {
+    static const char *const head[] = {"schema", "model", "label", "bank", "unlisted_pcrs"};
+    enum { NUM_HEAD = sizeof head / sizeof *head };
+    const char **known =
+        arena_array(&c->baseline->arena, NUM_HEAD + num_rule_families + 1, sizeof *known);
+    if (known == NULL) {
+        return STATUS_MEMORY;
     }
-    if (status == STATUS_OK) {
-        status = read_bank(reading, json_object_get(root, "bank"));
+    for (size_t i = 0; i < NUM_HEAD + num_rule_families; i++) {
+        known[i] = i < NUM_HEAD ? head[i] : rule_families[i - NUM_HEAD]->name;
     }
-    if (status == STATUS_OK) {
-        status = read_pcrs(reading, json_object_get(root, "pcrs"));
-    }
-    if (status == STATUS_OK) {
-        status = read_unlisted(reading, json_object_get(root, "unlisted_pcrs"));
+    return read_object(c, root, known);
+}
+
+static enum status read_document(struct compiling *c, json_t *json) {
+    static enum status (*const step[])(struct compiling *, const struct place *) = {
+        check_members, read_schema, read_model, read_label, read_bank, read_families, read_unlisted,
+    };
+    struct place root = {.json = json};
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < sizeof step / sizeof *step && status == STATUS_OK; i++) {
+        status = step[i](c, &root);
     }
     return status;
 }
 
-static enum status read_json(struct reading *reading, struct bytes json) {
+static enum status read_json(struct compiling *c, struct bytes json) {
     json_error_t error;
     if (json.len > BASELINE_MAX_BYTES) {
-        return status_fail(reading->detail, STATUS_LIMIT, "baseline: over %d bytes",
-                           BASELINE_MAX_BYTES);
+        return status_fail(c->detail, STATUS_LIMIT, "baseline: over %d bytes", BASELINE_MAX_BYTES);
     }
     json_t *root = json_loadb((const char *)json.data, json.len, JSON_REJECT_DUPLICATES, &error);
     if (root == NULL) {
-        return status_fail(reading->detail, STATUS_MALFORMED, "baseline: %.160s at byte %d",
-                           error.text, error.position);
+        return status_fail(c->detail, STATUS_MALFORMED, "baseline: %.160s at byte %d", error.text,
+                           error.position);
     }
-    enum status status = read_document(reading, root);
+    enum status status = read_document(c, root);
     json_decref(root);
+    if (status == STATUS_MEMORY) {
+        detail_set(c->detail, "no memory for the baseline");
+    }
     return status;
 }
+
+/* --- baselines --- */
 
 enum status baseline_compile(struct baseline **out, struct bytes json, const char **code,
                              struct detail *detail) {
@@ -198,11 +133,11 @@ enum status baseline_compile(struct baseline **out, struct bytes json, const cha
     }
     arena_init(&baseline->arena, ARENA_MAX);
     baseline->label = "";
-    struct reading reading = {baseline, "invalid_baseline", detail};
-    enum status status = read_json(&reading, json);
+    struct compiling c = {baseline, "invalid_baseline", detail};
+    enum status status = read_json(&c, json);
     if (status != STATUS_OK) {
         if (code != NULL) {
-            *code = reading.code;
+            *code = c.code;
         }
         baseline_free(baseline);
         return status;
@@ -228,10 +163,10 @@ const char *baseline_label(const struct baseline *baseline) {
 
 void baseline_selection(const struct baseline *baseline, struct pcr_selection *out) {
     uint32_t mask = 0;
-    for (unsigned i = 0; i < PCR_COUNT; i++) {
-        if (baseline->pcr[i].num > 0) {
-            mask |= 1u << i;
+    for (size_t i = 0; i < num_rule_families; i++) {
+        if (baseline->rules[i] != NULL && rule_families[i]->reads != NULL) {
+            mask |= rule_families[i]->reads(baseline->rules[i]);
         }
     }
-    *out = (struct pcr_selection){.bank = {{baseline->bank, mask}}, .num_banks = 1};
+    *out = (struct pcr_selection){.bank = {{baseline->bank, mask}}, .num_banks = mask != 0 ? 1 : 0};
 }

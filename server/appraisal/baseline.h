@@ -5,15 +5,11 @@
 
 #include "server/appraisal/appraisal.h"
 
-struct baseline_values {
-    struct bytes *value; /* each of the bank's digest size */
-    size_t num;          /* 0: no rule names this PCR */
-};
 struct baseline {
     struct arena arena;        /* all that the rest points to */
     const char *model, *label; /* label: "" when the document has none */
     enum hash_alg bank;
-    struct baseline_values pcr[PCR_COUNT];
+    const void **rules; /* parallel to rule_families; NULL: the document does not have the family */
     bool deny_unlisted;
 };
 

@@ -20,6 +20,8 @@ static struct arena arena;
 static struct facts facts;
 static struct baseline *baseline[MAX_BASELINES];
 static size_t num_baselines;
+static const struct appraisal_exception *exception;
+static size_t num_exceptions;
 static struct appraisal appraisal;
 
 static void start(void) {
@@ -28,6 +30,7 @@ static void start(void) {
     facts.num_banks = 1;
     facts.bank[0].alg = HASH_SHA256;
     num_baselines = 0;
+    num_exceptions = 0;
 }
 
 static void end(void) {
@@ -56,7 +59,9 @@ static enum verdict judge(void) {
     ck_assert_int_eq(
         appraise(&appraisal, &arena, &facts,
                  &(struct appraisal_inputs){.baseline = (const struct baseline *const *)baseline,
-                                            .num_baselines = num_baselines}),
+                                            .num_baselines = num_baselines,
+                                            .exception = exception,
+                                            .num_exceptions = num_exceptions}),
         STATUS_OK);
     ck_assert_int_eq(appraisal.tier,
                      appraisal.verdict == VERDICT_TRUSTED ? TIER_MEASURED : TIER_NONE);
@@ -226,6 +231,87 @@ START_TEST(no_active_baseline_is_no_trust) {
 }
 END_TEST
 
+START_TEST(uncovered_are_the_quoted_and_extended_pcrs_that_no_rule_accounts_for) {
+    quoted(0, A);
+    quoted(2, B);
+    quoted(10, B);
+    quoted(11, ZERO);
+    add(PCRS("\"0\":[\"" A "\"],\"1\":[\"" A "\"]"));
+    ck_assert_int_eq(judge(), VERDICT_UNTRUSTED);
+    ck_assert_uint_eq(appraisal.uncovered, 1u << 2 | 1u << 10);
+}
+END_TEST
+
+START_TEST(labels_say_what_the_allowed_values_are) {
+    quoted(0, C);
+    add(PCRS("\"0\":[{\"label\":\"1.41\",\"sha256\":\"" A "\"},\"" B "\"]"));
+    ck_assert_int_eq(judge(), VERDICT_UNTRUSTED);
+    ck_assert_str_eq(appraisal.finding[0].expected, "one of: 1.41 (" A "), " B);
+    quoted(0, A);
+    ck_assert_int_eq(judge(), VERDICT_TRUSTED);
+}
+END_TEST
+
+/* --- exceptions -------------------------------------------------------------------------------- */
+
+START_TEST(excepted_denial_lets_the_device_pass_and_stays_visible) {
+    static const struct appraisal_exception of_pcr_4 = {"x1", "pcr_mismatch", "pcrs", 4, B};
+    exception = &of_pcr_4;
+    num_exceptions = 1;
+    quoted(0, A);
+    quoted(4, B);
+    quoted(10, C);
+    add(PCRS("\"0\":[\"" A "\"],\"4\":[\"" A "\"]"));
+    ck_assert_int_eq(judge(), VERDICT_TRUSTED);
+    ck_assert_str_eq(told(), "pcr_mismatch 4, [pcr_unlisted 10]");
+    ck_assert_int_eq(appraisal.finding[0].severity, SEVERITY_EXCEPTED);
+    ck_assert_str_eq(appraisal.finding[0].exception, "x1");
+    ck_assert_ptr_null(appraisal.finding[1].exception);
+}
+END_TEST
+
+START_TEST(exception_excepts_nothing_but_its_own_finding) {
+    static const struct appraisal_exception others[] = {{"x1", "pcr_not_quoted", "pcrs", 4, B},
+                                                        {"x2", "pcr_mismatch", "events", 4, B},
+                                                        {"x3", "pcr_mismatch", "pcrs", 5, B},
+                                                        {"x4", "pcr_mismatch", "pcrs", 4, C},
+                                                        {"x5", "pcr_mismatch", "pcrs", 4, NULL}};
+    exception = others;
+    num_exceptions = sizeof others / sizeof *others;
+    quoted(4, B);
+    add(PCRS("\"4\":[\"" A "\"]"));
+    ck_assert_int_eq(judge(), VERDICT_UNTRUSTED);
+    ck_assert_int_eq(appraisal.finding[0].severity, SEVERITY_DENY);
+    ck_assert_ptr_null(appraisal.finding[0].exception);
+}
+END_TEST
+
+START_TEST(denials_that_are_left_come_before_excepted_ones) {
+    static const struct appraisal_exception of_pcr_1 = {"x1", "pcr_mismatch", "pcrs", 1, B};
+    exception = &of_pcr_1;
+    num_exceptions = 1;
+    quoted(1, B);
+    quoted(2, B);
+    add(PCRS("\"1\":[\"" A "\"],\"2\":[\"" A "\"]"));
+    ck_assert_int_eq(judge(), VERDICT_UNTRUSTED);
+    ck_assert_str_eq(told(), "pcr_mismatch 2, pcr_mismatch 1");
+    ck_assert_int_eq(appraisal.finding[1].severity, SEVERITY_EXCEPTED);
+}
+END_TEST
+
+START_TEST(exception_decides_which_baseline_is_nearest) {
+    static const struct appraisal_exception of_pcr_1 = {"x1", "pcr_mismatch", "pcrs", 1, B};
+    exception = &of_pcr_1;
+    num_exceptions = 1;
+    quoted(1, B);
+    quoted(2, B);
+    add(PCRS("\"2\":[\"" A "\"]"));
+    add(PCRS("\"1\":[\"" A "\"]"));
+    ck_assert_int_eq(judge(), VERDICT_TRUSTED);
+    ck_assert_uint_eq(appraisal.baseline, 1);
+}
+END_TEST
+
 START_TEST(one_evidence_and_one_baseline_give_the_same_findings_always) {
     quoted(0, A);
     quoted(4, B);
@@ -297,7 +383,8 @@ static const struct {
     {"[]", "invalid_baseline", "baseline"},
     {"{", "invalid_baseline", "baseline"},
     {"null", "invalid_baseline", "baseline"},
-    {"{}", "invalid_baseline", "schema"},
+    {"{}", "invalid_baseline", "baseline"},
+    {"{\"model\":\"m\"}", "invalid_baseline", "schema"},
     {PCRS("\"0\":[\"" A "\"]") "x", "invalid_baseline", "baseline"},
     {PCRS("\"0\":[\"" A "\"],\"0\":[\"" B "\"]"), "invalid_baseline", "baseline"},
     {DOCUMENT("\"bank\":\"sha256\",\"bank\":\"sha256\",\"pcrs\":{\"0\":[\"" A "\"]}"),
@@ -306,8 +393,8 @@ static const struct {
      "pcr"},
     {DOCUMENT("\"bank\":\"sha256\",\"pcrs\":{\"0\":[\"" A "\"]},\"Pcrs\":{}"), "unknown_field",
      "Pcrs"},
-    {DOCUMENT("\"bank\":\"sha256\",\"pcrs\":{\"0\":[\"" A "\"]},\"secure_boot\":{}"),
-     "unknown_field", "secure_boot"},
+    {DOCUMENT("\"bank\":\"sha256\",\"pcrs\":{\"0\":[\"" A "\"]},\"secureboot\":{}"),
+     "unknown_field", "secureboot"},
     {"{\"schema\":\"gatehouse/baseline/"
      "2\",\"model\":\"m\",\"bank\":\"sha256\",\"pcrs\":{\"0\":[\"" A "\"]}}",
      "invalid_baseline", "schema"},
@@ -332,18 +419,18 @@ static const struct {
     {DOCUMENT("\"bank\":\"SHA256\",\"pcrs\":{\"0\":[\"" A "\"]}"), "invalid_baseline", "bank"},
     {DOCUMENT("\"bank\":\"none\",\"pcrs\":{\"0\":[\"\"]}"), "invalid_baseline", "bank"},
     {DOCUMENT("\"bank\":256,\"pcrs\":{\"0\":[\"" A "\"]}"), "invalid_baseline", "bank"},
-    {DOCUMENT("\"bank\":\"sha256\""), "invalid_baseline", "pcrs"},
+    {DOCUMENT("\"bank\":\"sha256\""), "invalid_baseline", "baseline"},
     {PCRS(""), "invalid_baseline", "pcrs"},
-    {DOCUMENT("\"bank\":\"sha256\",\"unlisted_pcrs\":\"deny\""), "invalid_baseline", "pcrs"},
+    {DOCUMENT("\"bank\":\"sha256\",\"unlisted_pcrs\":\"deny\""), "invalid_baseline", "baseline"},
     {DOCUMENT("\"bank\":\"sha256\",\"pcrs\":[]"), "invalid_baseline", "pcrs"},
     {DOCUMENT("\"bank\":\"sha256\",\"pcrs\":null"), "invalid_baseline", "pcrs"},
-    {PCRS("\"24\":[\"" A "\"]"), "invalid_baseline", "pcrs.24"},
-    {PCRS("\"-1\":[\"" A "\"]"), "invalid_baseline", "pcrs.-1"},
-    {PCRS("\"00\":[\"" A "\"]"), "invalid_baseline", "pcrs.00"},
-    {PCRS("\" 0\":[\"" A "\"]"), "invalid_baseline", "pcrs. 0"},
-    {PCRS("\"\":[\"" A "\"]"), "invalid_baseline", "pcrs."},
-    {PCRS("\"seven\":[\"" A "\"]"), "invalid_baseline", "pcrs.seven"},
-    {PCRS("\"4294967296\":[\"" A "\"]"), "invalid_baseline", "pcrs.4294967296"},
+    {PCRS("\"24\":[\"" A "\"]"), "unknown_field", "pcrs.24"},
+    {PCRS("\"-1\":[\"" A "\"]"), "unknown_field", "pcrs.-1"},
+    {PCRS("\"00\":[\"" A "\"]"), "unknown_field", "pcrs.00"},
+    {PCRS("\" 0\":[\"" A "\"]"), "unknown_field", "pcrs. 0"},
+    {PCRS("\"\":[\"" A "\"]"), "unknown_field", "pcrs."},
+    {PCRS("\"seven\":[\"" A "\"]"), "unknown_field", "pcrs.seven"},
+    {PCRS("\"4294967296\":[\"" A "\"]"), "unknown_field", "pcrs.4294967296"},
     {PCRS("\"0\":\"" A "\""), "invalid_baseline", "pcrs.0"},
     {PCRS("\"0\":[]"), "invalid_baseline", "pcrs.0"},
     {PCRS("\"0\":[null]"), "invalid_baseline", "pcrs.0[0]"},
@@ -463,6 +550,12 @@ int main(void) {
     tcase_add_test(tests, findings_are_of_the_nearest_baseline_and_the_first_of_equals);
     tcase_add_test(tests, rules_of_two_baselines_do_not_add_up);
     tcase_add_test(tests, no_active_baseline_is_no_trust);
+    tcase_add_test(tests, uncovered_are_the_quoted_and_extended_pcrs_that_no_rule_accounts_for);
+    tcase_add_test(tests, labels_say_what_the_allowed_values_are);
+    tcase_add_test(tests, excepted_denial_lets_the_device_pass_and_stays_visible);
+    tcase_add_test(tests, exception_excepts_nothing_but_its_own_finding);
+    tcase_add_test(tests, denials_that_are_left_come_before_excepted_ones);
+    tcase_add_test(tests, exception_decides_which_baseline_is_nearest);
     tcase_add_test(tests, one_evidence_and_one_baseline_give_the_same_findings_always);
     tcase_add_test(tests, no_memory_is_no_verdict);
     tcase_add_test(tests, verdicts_and_tiers_have_names);
