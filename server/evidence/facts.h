@@ -154,23 +154,45 @@ struct fact_os {
 /* --- IMA: the start of the log that PCR 10 confirms --- */
 
 struct fact_ima_entry {
-    uint32_t index;             /* in the log of this boot */
-    bool violation;             /* the kernel could not tell what was read */
+    uint32_t index; /* in the log of this boot; FACT_NO_EVENT: not kept */
+    bool violation; /* the kernel could not tell what was read, and nothing vouches for the rest */
+    bool readable;  /* the data are what the template's name says, and can be nothing else; what
+                          follows, but for name and data, is empty without it */
+    bool verity;    /* digest is of the file's fs-verity descriptor */
+    enum hash_alg alg; /* HASH_NONE: no file digest, or of an algorithm that is not taken */
     struct bytes template_name; /* "ima-ng" */
-    struct bytes path;          /* UTF-8 as the kernel wrote it, without its zero; or empty */
-    enum hash_alg alg;          /* HASH_NONE: the template has no file digest */
-    struct bytes digest;        /* of the file, BOUND by the template digest */
-    struct bytes signature;     /* security.ima as measured; empty: none */
-    struct bytes data;          /* all of the template's data */
+    struct bytes
+        path; /* as the kernel wrote it, without its zero ('_' stands for spaces); or empty */
+    struct bytes alg_name;  /* "sha256" */
+    struct bytes digest;    /* of the file, BOUND by the template digest */
+    struct bytes signature; /* security.ima as measured; empty: none */
+    struct bytes data;      /* all of the template's data, as entries are kept */
+};
+/* Where a confirmed part of the log ends, so that the next evidence of the same boot may go on from
+ * there. */
+struct fact_ima_bank {
+    enum hash_alg alg;
+    bool padded;               /* by SHA-1 template digests with zeros behind */
+    uint8_t value[DIGEST_MAX]; /* PCR 10 */
+};
+struct fact_ima_position {
+    uint32_t reset_count, restart_count;      /* which boot */
+    uint32_t num_entries;                     /* from the start of the log, whatever they extend */
+    struct fact_ima_bank bank[PCR_MAX_BANKS]; /* every quoted one */
+    size_t num_banks;
+    enum hash_alg aggregate_alg; /* of entry 0, when it is a boot_aggregate; else HASH_NONE */
+    uint8_t aggregate[DIGEST_MAX];
 };
 struct fact_ima {
     bool known;                    /* PCR 10 is quoted, and the log leads to it */
+    bool sha1_only;                /* in every bank that vouches, by SHA-1 template digests */
     enum fact_flag boot_aggregate; /* entry 0 is the hash of the quoted PCRs 0-9 (or 0-7) */
     uint32_t first; /* the entries here begin with this one; those before were confirmed, and
                               judged, with earlier evidence of the same boot */
     struct fact_ima_entry *entry;
     size_t num_entries;
-    uint32_t num_confirmed; /* first + num_entries */
+    uint32_t num_confirmed; /* first + num_entries + those that extend other PCRs */
+    struct fact_ima_position end;
 };
 
 struct facts {

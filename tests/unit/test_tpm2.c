@@ -948,12 +948,32 @@ START_TEST(ima_log_does_not_excuse_another_event_log) {
 }
 END_TEST
 
-START_TEST(ima_log_is_not_read_when_values_are_given) {
+START_TEST(ima_log_leads_to_the_value_given_too) {
     ima_entries(3, 0);
     attest(sha256, IMA_MASK);
     claim(HASH_SHA256, 10, made.pcr[0][10]);
-    memset(ima_bytes, 0xEE, ima.len);
     ck_assert_int_eq(verify(), TPM2_VERIFIED);
+    ck_assert(facts.ima.known);
+    ck_assert_uint_eq(facts.ima.num_confirmed, 3);
+    memset(ima_bytes, 0xEE, ima.len);
+    ck_assert_int_eq(verify(), TPM2_LOG_DOES_NOT_REPLAY);
+}
+END_TEST
+
+START_TEST(ima_log_of_another_pcr_is_refused_by_name) {
+    for (unsigned i = 0; i < 3; i++) {
+        ima_entry(11, "ima-ng", bytes_of_text("elsewhere"), 0, false);
+    }
+    log_text(&made, 10, EV_ACTION, "something else extends PCR 10");
+    attest(sha256, IMA_MASK);
+    evidence.tcg_event_log = bytes_of(NULL, 0);
+    for (unsigned pcr = 0; pcr < PCR_COUNT; pcr++) {
+        if ((IMA_MASK >> pcr & 1u) != 0) {
+            claim(HASH_SHA256, pcr, made.pcr[0][pcr]);
+        }
+    }
+    ck_assert_int_eq(verify(), TPM2_IMA_PCR_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(detail.text, "extends PCR 10"));
 }
 END_TEST
 
@@ -988,7 +1008,10 @@ START_TEST(failures_have_stable_codes) {
                                         "pcr_digest_mismatch",
                                         "log_format_unsupported",
                                         "log_does_not_replay",
-                                        "pcr_values_missing"};
+                                        "pcr_values_missing",
+                                        "ima_pcr_unsupported",
+                                        "ima_log_too_long",
+                                        "ima_log_from_start_wanted"};
     ck_assert_str_eq(tpm2_failure_code((enum tpm2_failure)_i), codes[_i]);
 }
 END_TEST
@@ -1056,9 +1079,10 @@ int main(void) {
     tcase_add_loop_test(tests, ima_digests_may_be_padded_sha1_in_each_bank, 0, 4);
     tcase_add_test(tests, quoted_pcr10_without_ima_log_is_a_missing_value);
     tcase_add_test(tests, ima_log_does_not_excuse_another_event_log);
-    tcase_add_test(tests, ima_log_is_not_read_when_values_are_given);
+    tcase_add_test(tests, ima_log_leads_to_the_value_given_too);
+    tcase_add_test(tests, ima_log_of_another_pcr_is_refused_by_name);
     tcase_add_test(tests, no_memory_is_no_verdict);
-    tcase_add_loop_test(tests, failures_have_stable_codes, 0, 12);
+    tcase_add_loop_test(tests, failures_have_stable_codes, 0, 15);
     Suite *suite = suite_create("evidence: tpm2");
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

@@ -12,6 +12,7 @@ struct tpm2_evidence {          /* decoded, borrowed */
     struct bytes signature;     /* TPMT_SIGNATURE */
     struct bytes tcg_event_log; /* empty: none */
     struct bytes ima_log;       /* empty: none */
+    uint32_t ima_log_from;      /* so many entries before it are not sent; see ima_kept */
     /* The PCR values that the device says it quoted (`quoted` marks those given). A value that is
      * not given follows from the log, or is the reset value, or, for PCR 10, what some start of the
      * IMA log leads to. Claims: used only when all of it hashes to the signed pcrDigest; one for a
@@ -26,8 +27,10 @@ struct tpm2_expectation {
     enum signature_scheme ak_scheme; /* the scheme the AK states; SIGNATURE_NONE: any that fits its
                                         kind */
     struct bytes nonce; /* extraData must be exactly this; nothing meets an empty one */
-    const struct pcr_selection *selection; /* the whole pcrSelect must equal it; NULL: any
+    const struct pcr_selection *selection;    /* the whole pcrSelect must equal it; NULL: any
                                               (`gatehouse appraise` without --pcrs) */
+    const struct fact_ima_position *ima_kept; /* what was confirmed of this device's IMA log; it
+                                                 counts for the same boot only; NULL: nothing */
 };
 
 /* A stable code of api.md for evidence that does not verify. */
@@ -47,8 +50,12 @@ enum tpm2_failure {
     TPM2_LOG_DOES_NOT_REPLAY,   /* "log_does_not_replay": a PCR that the log touches replays to
                                    another value than the quoted one; or no values came, and what the
                                    logs lead to does not hash to pcrDigest */
-    TPM2_PCR_UNKNOWN /* "pcr_values_missing": no values came, and there is no log, or PCR 10
-                        is quoted and there is no IMA log */
+    TPM2_PCR_UNKNOWN, /* "pcr_values_missing": no values came, and there is no log, or PCR 10
+                                 is quoted and there is no IMA log */
+    TPM2_IMA_PCR_UNSUPPORTED, /* "ima_pcr_unsupported": IMA's log is about another PCR than 10 */
+    TPM2_IMA_LOG_TOO_LONG,    /* "ima_log_too_long": more than server/evidence/ima/ reads at once */
+    TPM2_IMA_START_WANTED /* "ima_log_from_start_wanted": ima_log_from is not where ima_kept ends
+                                 in this boot, or what follows does not lead on from it */
 };
 const char *tpm2_failure_code(enum tpm2_failure failure);
 

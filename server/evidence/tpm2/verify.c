@@ -1,5 +1,5 @@
+#include "server/evidence/ima/follow.h"
 #include "server/evidence/tpm2/event_types.h"
-#include "server/evidence/tpm2/ima.h"
 #include "server/evidence/tpm2/replay.h"
 #include "server/evidence/tpm2/tpm2.h"
 
@@ -31,6 +31,12 @@ const char *tpm2_failure_code(enum tpm2_failure failure) {
         return "log_does_not_replay";
     case TPM2_PCR_UNKNOWN:
         return "pcr_values_missing";
+    case TPM2_IMA_PCR_UNSUPPORTED:
+        return "ima_pcr_unsupported";
+    case TPM2_IMA_LOG_TOO_LONG:
+        return "ima_log_too_long";
+    case TPM2_IMA_START_WANTED:
+        return "ima_log_from_start_wanted";
     }
     return "evidence_malformed";
 }
@@ -39,7 +45,9 @@ const char *tpm2_failure_code(enum tpm2_failure failure) {
 struct check {
     const struct tpm2_evidence *evidence;
     const struct tpm2_expectation *expected;
+    struct arena *arena;
     struct detail *detail;
+    enum status status; /* MEMORY: no failure of the evidence */
     struct tpm_attest attest;
     struct tpm_signature signature;
     struct facts facts;
@@ -188,11 +196,12 @@ static void fill_values(struct check *check) {
 
 /* TPM 2.0 Library Part 1, 17.5.1 and Part 4: the selected values, bank by bank as the quote selects
  * them, each by ascending index. */
-static bool meets_pcr_digest(const struct check *check) {
+static bool facts_meet(const struct facts *facts, const void *context) {
+    const struct check *check = context;
     uint8_t values[PCR_MAX_BANKS * PCR_COUNT * DIGEST_MAX], digest[DIGEST_MAX];
     struct writer w = writer_of(values, sizeof values);
-    for (size_t b = 0; b < check->facts.num_banks; b++) {
-        const struct fact_bank *bank = &check->facts.bank[b];
+    for (size_t b = 0; b < facts->num_banks; b++) {
+        const struct fact_bank *bank = &facts->bank[b];
         for (unsigned i = 0; i < PCR_COUNT; i++) {
             if (bank->pcr[i].quoted) {
                 write_bytes(&w, bytes_of(bank->pcr[i].value, digest_len(bank->alg)));
@@ -208,72 +217,29 @@ static bool meets_pcr_digest(const struct check *check) {
         bytes_of(check->attest.quote.pcr_digest, check->attest.quote.pcr_digest_len));
 }
 
-/* The banks in which PCR 10 is quoted, and nothing says its value. */
-static unsigned unknown_ima_banks(const struct check *check, size_t bank[static PCR_MAX_BANKS]) {
-    unsigned num = 0;
+static bool meets_pcr_digest(const struct check *check) {
+    return facts_meet(&check->facts, check);
+}
+
+/* Of the banks in which PCR 10 is quoted and IMA's to explain: all, and those whose value came. */
+static uint32_t ima_banks(const struct check *check, uint32_t *given) {
+    uint32_t all = 0;
+    *given = 0;
     for (size_t b = 0; b < check->facts.num_banks; b++) {
-        const struct fact_bank *from = &check->facts.bank[b];
-        if (from->pcr[IMA_PCR].quoted && !from->pcr[IMA_PCR].logged &&
-            claim(check->evidence, from->alg, IMA_PCR) == NULL) {
-            bank[num++] = b;
+        const struct fact_bank *bank = &check->facts.bank[b];
+        if (bank->pcr[IMA_PCR].quoted && !bank->pcr[IMA_PCR].logged) {
+            all |= 1u << b;
+            *given |= claim(check->evidence, bank->alg, IMA_PCR) != NULL ? 1u << b : 0;
         }
     }
-    return num;
-}
-
-/* Extends PCR 10 by one entry after another until the quote's digest is met; bit n of `padded` says
- * how the n-th bank is extended. */
-static enum status follow_ima_log(struct check *check, const size_t *bank, unsigned num,
-                                  unsigned padded) {
-    struct ima_log log = ima_log_open(check->evidence->ima_log);
-    struct ima_entry entry;
-    for (unsigned n = 0; n < num; n++) {
-        memset(check->facts.bank[bank[n]].pcr[IMA_PCR].value, 0, DIGEST_MAX);
-    }
-    for (;;) {
-        enum status status = ima_log_next(&log, &entry, check->detail);
-        if (status != STATUS_OK) {
-            return status;
-        }
-        if (entry.pcr != IMA_PCR) {
-            continue;
-        }
-        for (unsigned n = 0; n < num; n++) {
-            struct fact_bank *to = &check->facts.bank[bank[n]];
-            uint8_t digest[DIGEST_MAX];
-            size_t len = digest_len(to->alg);
-            ima_entry_digest(&entry, to->alg, (padded >> n & 1u) != 0 ? IMA_PADDED : IMA_HASHED,
-                             digest);
-            digest_compute2(to->alg, bytes_of(to->pcr[IMA_PCR].value, len), bytes_of(digest, len),
-                            to->pcr[IMA_PCR].value);
-        }
-        if (meets_pcr_digest(check)) {
-            return STATUS_OK;
-        }
-    }
-}
-
-/* The log is read after the quote was made, so it may be longer: its first entries must lead to
- * PCR 10. A log that breaks off inside an entry may still hold that prefix. */
-static bool find_ima_prefix(struct check *check) {
-    size_t bank[PCR_MAX_BANKS];
-    unsigned num = unknown_ima_banks(check, bank);
-    if (num == 0 || check->evidence->ima_log.len == 0) {
-        return false;
-    }
-    for (unsigned padded = 0; padded >> num == 0; padded++) {
-        if (follow_ima_log(check, bank, num, padded) == STATUS_OK) {
-            return true;
-        }
-    }
-    return false;
+    return all;
 }
 
 /* Nothing that was sent explains the signed pcrDigest. With claimed values, they are at fault. With
  * a log, it is taken to be, unless IMA's PCR is quoted and nothing about IMA came: then a value is
  * missing, whatever the log says. */
 static enum tpm2_failure unexplained(struct check *check) {
-    size_t bank[PCR_MAX_BANKS];
+    uint32_t given;
     if (check->evidence->num_claimed > 0) {
         return fail(
             check, TPM2_PCR_DIGEST_MISMATCH,
@@ -284,7 +250,7 @@ static enum tpm2_failure unexplained(struct check *check) {
             check, TPM2_LOG_DOES_NOT_REPLAY,
             "tcg_event_log, reset values and any start of ima_log do not hash to pcrDigest");
     }
-    if (check->facts.has_log && unknown_ima_banks(check, bank) == 0) {
+    if (check->facts.has_log && (ima_banks(check, &given) & ~given) == 0) {
         return fail(check, TPM2_LOG_DOES_NOT_REPLAY,
                     "tcg_event_log and reset values do not hash to pcrDigest");
     }
@@ -310,16 +276,54 @@ static enum tpm2_failure check_replay(struct check *check) {
     return TPM2_VERIFIED;
 }
 
+/* PCR 10 of the banks where IMA's log is to lead to it. */
+static enum tpm2_failure follow_ima_log(struct check *check, uint32_t given) {
+    const struct ima_following what = {.log = check->evidence->ima_log,
+                                       .from = check->evidence->ima_log_from,
+                                       .kept = check->expected->ima_kept,
+                                       .given = given,
+                                       .meets = facts_meet,
+                                       .context = check};
+    enum ima_outcome outcome = IMA_ASTRAY;
+    check->status = ima_follow(&check->facts, &outcome, check->arena, &what, check->detail);
+    switch (outcome) {
+    case IMA_FOLLOWED:
+        return TPM2_VERIFIED;
+    case IMA_OTHER_PCR:
+        return TPM2_IMA_PCR_UNSUPPORTED;
+    case IMA_TOO_LONG:
+        return TPM2_IMA_LOG_TOO_LONG;
+    case IMA_START_WANTED:
+        return TPM2_IMA_START_WANTED;
+    case IMA_ASTRAY:
+        break;
+    }
+    return check->evidence->num_claimed > 0 && meets_pcr_digest(check) ? TPM2_LOG_DOES_NOT_REPLAY
+                                                                       : unexplained(check);
+}
+
+/* With a value for each, the quote is right or wrong whatever IMA's log says; then it has to lead to
+ * PCR 10. */
+static enum tpm2_failure check_quoted_values(struct check *check) {
+    const struct tpm2_evidence *evidence = check->evidence;
+    uint32_t given, all = ima_banks(check, &given);
+    bool log = all != 0 && (evidence->ima_log.len > 0 || evidence->ima_log_from > 0);
+    bool met = meets_pcr_digest(check);
+    if (!met && (!log || given == all)) {
+        return unexplained(check);
+    }
+    return log && !(met && given == 0 && evidence->ima_log_from == 0) ? follow_ima_log(check, given)
+                                                                      : TPM2_VERIFIED;
+}
+
 static enum tpm2_failure check_values(struct check *check) {
     enum tpm2_failure failure = check_claims(check);
     if (failure != TPM2_VERIFIED) {
         return failure;
     }
     fill_values(check);
-    if (!meets_pcr_digest(check) && !find_ima_prefix(check)) {
-        return unexplained(check);
-    }
-    return check_replay(check);
+    failure = check_quoted_values(check);
+    return failure == TPM2_VERIFIED ? check_replay(check) : failure;
 }
 
 /* --- the log -------------------------------------------------------------------------------- */
@@ -432,8 +436,12 @@ static enum tpm2_failure run_checks(struct check *check) {
 enum status tpm2_verify(struct facts *out, enum tpm2_failure *failure, struct arena *arena,
                         const struct tpm2_evidence *evidence,
                         const struct tpm2_expectation *expected, struct detail *detail) {
-    struct check check = {.evidence = evidence, .expected = expected, .detail = detail};
+    struct check check = {
+        .evidence = evidence, .expected = expected, .arena = arena, .detail = detail};
     enum tpm2_failure result = run_checks(&check);
+    if (check.status != STATUS_OK) {
+        return check.status;
+    }
     if (result != TPM2_VERIFIED) {
         *failure = result;
         return STATUS_OK;
