@@ -92,12 +92,12 @@ signer() { awk '{ print $1 }' "/proc/$pid/task/$pid/children"; }
 "$gatehouse" init "$g" --listen 127.0.0.1:0 >"$dir/init" 2>&1 || {
     cat "$dir/init"
     not_ok 'init makes what serve needs'
-mkdir -p "$g/trust"
-printf '# ours\n%064d CN=one\n' 0 >"$g/trust/leaked_keys.txt"
-sed -i 's|^#leaked_keys = .*|leaked_keys = trust/leaked_keys.txt|' "$g/gatehouse.ini"
     exit 1
 }
 ok 'init makes what serve needs'
+mkdir -p "$g/trust"
+printf '# ours\n%064d CN=one\n' 0 >"$g/trust/leaked_keys.txt"
+sed -i 's|^#leaked_keys = .*|leaked_keys = trust/leaked_keys.txt|' "$g/gatehouse.ini"
 
 sed 's/^listen = .*/listen = nowhere/' "$g/gatehouse.ini" >"$g/bad.ini"
 "$gatehouse" serve --config "$g/bad.ini" 2>"$dir/log"
@@ -198,6 +198,7 @@ kill -HUP "$pid"
 list_refused() { grep '"event":"reload_failed"' "$dir/log" | grep -q 'leaked_keys.txt: line 4'; }
 claim 'a list with a mistake is refused by line' within 5 list_refused
 claim 'and the one before stays' configured 2
+sed -i '$d' "$g/trust/leaked_keys.txt"
 
 echo broken >"$g/server.pem"
 kill -HUP "$pid"
