@@ -14,6 +14,9 @@ struct boot_state {
     struct bytes form;      /* the canonical form */
     uint8_t log_sha256[32]; /* zeros: no log */
 };
+/* What each byte of a PCR 10 that IMA's log explains is in facts from a boot state: quoted, and no
+ * value that a TPM would come to, so that no rule takes it for reset or for a listed one. */
+enum { KEPT_VALUE_UNKNOWN = 0xFF };
 /* MEMORY. */
 MUST_USE enum status boot_state_of(struct boot_state *out, struct arena *arena,
                                    const struct facts *facts);

@@ -1,6 +1,5 @@
 #include "server/evidence/ima/follow.h"
-#include "server/evidence/tpm2/event_types.h"
-#include "server/evidence/tpm2/replay.h"
+#include "server/evidence/tpm2/log_facts.h"
 #include "server/evidence/tpm2/tpm2.h"
 
 #include <string.h>
@@ -51,8 +50,7 @@ struct check {
     struct tpm_attest attest;
     struct tpm_signature signature;
     struct facts facts;
-    struct tcg_eventlog log; /* as opened */
-    struct tcg_replay replay;
+    struct walked_log walked;
 };
 
 static enum tpm2_failure fail(struct check *check, enum tpm2_failure failure, const char *text) {
@@ -174,7 +172,7 @@ static enum tpm2_failure check_claims(struct check *check) {
 static void fill_values(struct check *check) {
     for (size_t b = 0; b < check->facts.num_banks; b++) {
         struct fact_bank *bank = &check->facts.bank[b];
-        const struct tcg_replay_bank *replayed = tcg_replay_bank(&check->replay, bank->alg);
+        const struct tcg_replay_bank *replayed = tcg_replay_bank(&check->walked.replay, bank->alg);
         size_t len = digest_len(bank->alg);
         for (unsigned i = 0; i < PCR_COUNT; i++) {
             struct fact_pcr *pcr = &bank->pcr[i];
@@ -182,7 +180,6 @@ static void fill_values(struct check *check) {
             if (!pcr->quoted) {
                 continue;
             }
-            pcr->logged = replayed != NULL && (replayed->touched >> i & 1u) != 0;
             if (claimed != NULL) {
                 memcpy(pcr->value, claimed->value, len);
             } else if (replayed != NULL) {
@@ -260,18 +257,9 @@ static enum tpm2_failure unexplained(struct check *check) {
 }
 
 static enum tpm2_failure check_replay(struct check *check) {
-    for (size_t b = 0; b < check->facts.num_banks; b++) {
-        const struct fact_bank *bank = &check->facts.bank[b];
-        const struct tcg_replay_bank *replayed = tcg_replay_bank(&check->replay, bank->alg);
-        for (unsigned i = 0; i < PCR_COUNT; i++) {
-            if (bank->pcr[i].logged &&
-                memcmp(bank->pcr[i].value, replayed->value[i], digest_len(bank->alg)) != 0) {
-                detail_set(check->detail,
-                           "tcg_event_log: it does not replay to the quoted %s PCR %u",
-                           hash_name(bank->alg), i);
-                return TPM2_LOG_DOES_NOT_REPLAY;
-            }
-        }
+    if (!log_meets_values(&check->facts, &check->walked.replay, 0, check->detail)) {
+        detail_prefix(check->detail, "tcg_event_log");
+        return TPM2_LOG_DOES_NOT_REPLAY;
     }
     return TPM2_VERIFIED;
 }
@@ -321,6 +309,7 @@ static enum tpm2_failure check_values(struct check *check) {
     if (failure != TPM2_VERIFIED) {
         return failure;
     }
+    mark_logged(&check->facts, &check->walked.replay);
     fill_values(check);
     failure = check_quoted_values(check);
     return failure == TPM2_VERIFIED ? check_replay(check) : failure;
@@ -328,90 +317,19 @@ static enum tpm2_failure check_values(struct check *check) {
 
 /* --- the log -------------------------------------------------------------------------------- */
 
-/* Walks the whole log once for its framing and the values it leads to. */
 static enum tpm2_failure replay_log(struct check *check) {
-    enum hash_alg bank[PCR_MAX_BANKS];
-    struct tcg_event event;
-    check->replay.num_banks = 0;
+    check->walked.replay.num_banks = 0;
     if (check->evidence->tcg_event_log.len == 0) {
         return TPM2_VERIFIED;
     }
     enum status status =
-        tcg_eventlog_open(&check->log, check->evidence->tcg_event_log, check->detail);
-    if (status == STATUS_OK && !check->log.crypto_agile) {
-        return fail(check, TPM2_LOG_UNSUPPORTED, "tcg_event_log: the old format, SHA-1 only");
-    }
-    if (status == STATUS_OK) {
-        struct tcg_eventlog log = check->log;
-        for (size_t b = 0; b < check->facts.num_banks; b++) {
-            bank[b] = check->facts.bank[b].alg;
-        }
-        tcg_replay_start(&check->replay, &log, bank, check->facts.num_banks);
-        while ((status = tcg_eventlog_next(&log, &event, check->detail)) == STATUS_OK) {
-            tcg_replay_event(&check->replay, &event);
-        }
-        check->facts.num_events = log.next_index;
-        check->facts.has_log = true;
-    }
-    if (status != STATUS_END) {
+        walk_log(&check->walked, &check->facts, check->evidence->tcg_event_log, check->detail);
+    if (status != STATUS_OK) {
         detail_prefix(check->detail, "tcg_event_log");
-        return TPM2_MALFORMED;
+        return status == STATUS_UNSUPPORTED ? TPM2_LOG_UNSUPPORTED : TPM2_MALFORMED;
     }
+    check->facts.has_log = true;
     return TPM2_VERIFIED;
-}
-
-/* What is known of one event now that its PCRs are: digests of banks in which its PCR replayed, and
- * data that one of them (never SHA-1) is the hash of. */
-static void vouch(const struct check *check, const struct tcg_event *event,
-                  struct fact_event *out) {
-    uint8_t digest[DIGEST_MAX];
-    out->index = event->index;
-    out->pcr = event->pcr;
-    out->type = event->type;
-    out->data = event->data;
-    if (event->type == EV_NO_ACTION) {
-        return;
-    }
-    for (size_t b = 0; b < check->facts.num_banks; b++) {
-        const struct fact_bank *bank = &check->facts.bank[b];
-        const struct tcg_replay_bank *replayed = tcg_replay_bank(&check->replay, bank->alg);
-        if (replayed == NULL || !bank->pcr[event->pcr].logged ||
-            event->digest[replayed->log_bank].data == NULL) {
-            continue;
-        }
-        out->digest[b] = event->digest[replayed->log_bank];
-        if (bank->alg == HASH_SHA1) {
-            continue;
-        }
-        if (out->digest_vouched == VOUCHED_CLAIMED) {
-            out->digest_vouched = VOUCHED_REPLAYED;
-            digest_compute(bank->alg, event->data, digest);
-            if (bytes_equal(out->digest[b], bytes_of(digest, digest_len(bank->alg)))) {
-                out->data_vouched = VOUCHED_BOUND;
-            }
-        }
-    }
-}
-
-static enum status keep_events(struct check *check, struct arena *arena) {
-    struct facts *facts = &check->facts;
-    struct tcg_eventlog log = check->log;
-    struct tcg_event event;
-    if (!facts->has_log) {
-        return STATUS_OK;
-    }
-    facts->event = arena_array(arena, facts->num_events, sizeof *facts->event);
-    if (facts->event == NULL) {
-        return STATUS_MEMORY;
-    }
-    for (size_t i = 0; i < facts->num_events; i++) {
-        enum status status = tcg_eventlog_next(&log, &event, NULL);
-        if (status != STATUS_OK) {
-            return STATUS_INTERNAL; /* it was read a moment ago */
-        }
-        vouch(check, &event, &facts->event[i]);
-    }
-    return STATUS_OK;
 }
 
 /* --- all of it ------------------------------------------------------------------------------ */
@@ -446,9 +364,12 @@ enum status tpm2_verify(struct facts *out, enum tpm2_failure *failure, struct ar
         *failure = result;
         return STATUS_OK;
     }
-    enum status status = keep_events(&check, arena);
+    enum status status =
+        check.facts.has_log ? log_facts(&check.facts, arena, &check.walked, evidence->tcg_event_log)
+                            : STATUS_OK;
     if (status != STATUS_OK) {
-        return status_fail(detail, status, "no memory for %zu events", check.facts.num_events);
+        return status_fail(detail, status, "no memory for %u events",
+                           (unsigned)check.walked.num_events);
     }
     *out = check.facts;
     *failure = TPM2_VERIFIED;
