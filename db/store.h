@@ -383,6 +383,10 @@ MUST_USE enum status store_device_boot_walk(struct store_reader *, const char *m
                                             struct store_page page, store_device_boot_visit *visit,
                                             void *context);
 
+/* Forgets what nothing refers to any more; `limit` boot states and logs at most, and a like number of
+ * pieces looked at. LIMIT: there may be more. */
+MUST_USE enum status store_boot_state_forget(struct store_writer *, unsigned limit);
+
 /* --- appraisals --- */
 struct appraisal_row {
     char id[STORE_ID], device_id[STORE_ID], model[STORE_NAME];
@@ -390,7 +394,9 @@ struct appraisal_row {
     int verdict, tier;
     char failure[49];                   /* code of evidence that did not verify; "" otherwise */
     struct bytes findings;              /* JSON array */
-    struct bytes facts;                 /* JSON object: PCR values, clock, firmware version */
+    struct bytes facts;                 /* JSON object: what the boot state does not hold */
+    uint8_t boot_state[32];             /* zeros: evidence that did not verify, or was before these
+                                           were kept */
     enum key_protection key_protection; /* of the key that the evidence asks a credential for */
     int64_t created_ms;
 };
@@ -400,7 +406,8 @@ MUST_USE enum status store_appraisal_list(struct store_reader *, struct arena *,
                                           struct appraisal_row **out, size_t *num,
                                           const char *device_id,
                                           struct store_page page); /* newest first, by id */
-/* Keeps the newest `keep` of the device beside the new one. */
+/* Keeps the newest `keep` of the device beside the new one. CONFLICT: its boot state is not the
+ * device's latest, or the id is known, or no such device. */
 MUST_USE enum status store_appraisal_insert(struct store_writer *, const struct appraisal_row *row,
                                             unsigned keep);
 

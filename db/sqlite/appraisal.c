@@ -1,4 +1,4 @@
-#include "db/sqlite/sqlite.h"
+#include "db/sqlite/boot.h"
 
 static enum status read_appraisal(struct query *q, struct arena *arena, void *out) {
     struct appraisal_row *row = out;
@@ -13,6 +13,7 @@ static enum status read_appraisal(struct query *q, struct arena *arena, void *ou
     row->findings = column_bytes(q, arena);
     row->facts = column_bytes(q, arena);
     row->key_protection = (enum key_protection)column_int(q);
+    column_sha256(q, row->boot_state);
     return q->status;
 }
 
@@ -52,6 +53,11 @@ enum status store_appraisal_list(struct store_reader *reader, struct arena *aren
 
 enum status store_appraisal_insert(struct store_writer *writer, const struct appraisal_row *row,
                                    unsigned keep) {
+    int64_t boot_state = 0;
+    enum status status = device_boot_now(writer, &boot_state, row->device_id, row->boot_state);
+    if (status != STATUS_OK) {
+        return status;
+    }
     QUERY q = query_of(of_writer(writer), SQL_APPRAISAL_INSERT);
     bind_id(&q, row->id);
     bind_id(&q, row->device_id);
@@ -64,7 +70,8 @@ enum status store_appraisal_insert(struct store_writer *writer, const struct app
     bind_blob(&q, row->findings);
     bind_blob(&q, row->facts);
     bind_int(&q, row->key_protection);
-    enum status status = query_run(&q);
+    bind_num_or_null(&q, boot_state);
+    status = query_run(&q);
     if (status != STATUS_OK) {
         return status;
     }

@@ -235,6 +235,10 @@ int64_t query_changes(const struct query *q) {
     return sqlite3_changes64(q->connection->db);
 }
 
+int64_t query_inserted(const struct query *q) {
+    return sqlite3_last_insert_rowid(q->connection->db);
+}
+
 int64_t column_int(struct query *q) {
     return sqlite3_column_int64(q->stmt, q->column++);
 }
@@ -248,7 +252,7 @@ void column_skip(struct query *q) {
 }
 
 /* The blob or text of the next column. MEMORY is told from empty by SQLite's error code. */
-static struct bytes column_view(struct query *q) {
+struct bytes column_view(struct query *q) {
     const void *data = sqlite3_column_blob(q->stmt, q->column);
     int len = sqlite3_column_bytes(q->stmt, q->column);
     q->column++;

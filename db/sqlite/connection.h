@@ -6,6 +6,7 @@
 
 #include "db/sqlite/statements.h"
 #include "db/store.h"
+#include "server/base/siphash.h"
 
 #include <sqlite3.h>
 
@@ -14,6 +15,8 @@ struct connection {
     sqlite3_stmt *stmt[NUM_STATEMENTS];
     bool in_transaction;
     bool failed; /* sticky until the rollback: the disk refused something in this transaction */
+    bool has_piece_key; /* once it was read: of log_piece */
+    uint8_t piece_key[SIPHASH_KEY];
 };
 
 enum status status_of_sqlite(int rc);
@@ -65,6 +68,7 @@ MUST_USE enum status query_run_one(struct query *q);
 /* The first row. NOT_FOUND when there is none, or when what was bound cannot name one. */
 MUST_USE enum status query_first(struct query *q);
 int64_t query_changes(const struct query *q);
+int64_t query_inserted(const struct query *q); /* number of the row that was just inserted */
 
 int64_t column_int(struct query *q);
 bool column_is_null(const struct query *q);                  /* the next one; does not go past it */
@@ -72,6 +76,7 @@ void column_text(struct query *q, char *out, size_t size);   /* must fit, or the
 void column_id(struct query *q, char out[static STORE_ID]);  /* NULL: "" */
 void column_sha256(struct query *q, uint8_t out[static 32]); /* NULL: zeros */
 struct bytes column_bytes(struct query *q, struct arena *arena);
+struct bytes column_view(struct query *q); /* lives until the next step */
 void column_skip(struct query *q);
 
 #endif

@@ -30,6 +30,11 @@
 #define APPRAISAL_COLUMNS                                                                          \
     "id, device_id, model, baseline_id, verdict, tier, failure, created_ms, findings, facts, "     \
     "key_protection"
+#define APPRAISAL_READ                                                                             \
+    APPRAISAL_COLUMNS                                                                              \
+    ", (SELECT sha256 FROM boot_state WHERE boot_state.num = appraisal.boot_state) FROM "          \
+    "appraisal "
+#define SAME_SHA256 "substr(sha256, 1, 8) = substr(?1, 1, 8) AND sha256 = ?1"
 #define CREDENTIAL_COLUMNS                                                                         \
     "serial, device_id, appraisal_id, sha256, not_before, not_after, revoked, reason, "            \
     "key_protection"
@@ -180,13 +185,53 @@ const char *const statements[NUM_STATEMENTS] = {
         " AND d.verdict = c.verdict AND d.tier = c.tier)"
         " FROM device_count AS c WHERE num > 0 ORDER BY model, state, verdict, tier",
 
-    [SQL_APPRAISAL_GET] = "SELECT " APPRAISAL_COLUMNS " FROM appraisal WHERE id = ?",
-    [SQL_APPRAISAL_LIST] = "SELECT " APPRAISAL_COLUMNS " FROM appraisal WHERE device_id = ?"
-                           " ORDER BY id DESC LIMIT ?",
-    [SQL_APPRAISAL_LIST_AFTER] = "SELECT " APPRAISAL_COLUMNS " FROM appraisal WHERE device_id = ?"
-                                 " AND id < ? ORDER BY id DESC LIMIT ?",
-    [SQL_APPRAISAL_INSERT] =
-        "INSERT INTO appraisal (" APPRAISAL_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+    [SQL_LOG_PIECE_KEY] = "SELECT hash_key FROM log_piece_key WHERE num = 1",
+    [SQL_LOG_PIECE_FIND] = "SELECT num, data FROM log_piece WHERE hash = ?",
+    [SQL_LOG_PIECE_INSERT] = "INSERT INTO log_piece (hash, data) VALUES (?,?)",
+    [SQL_LOG_PIECES] = "SELECT hash, data FROM log_piece WHERE num BETWEEN ? AND ? ORDER BY num",
+    [SQL_LOG_PIECE_LAST] = "SELECT num FROM log_piece ORDER BY num DESC LIMIT 1",
+    [SQL_LOG_PIECE_NEXT] = "SELECT num FROM log_piece WHERE num > ? ORDER BY num LIMIT 1",
+    [SQL_LOG_PIECE_DELETE] = "DELETE FROM log_piece WHERE num = ?",
+    [SQL_BOOT_LOG_FIND] = "SELECT num FROM boot_log WHERE " SAME_SHA256,
+    [SQL_BOOT_LOG_INSERT] = "INSERT INTO boot_log (refs, sha256, size, pieces) VALUES (0,?,?,?)",
+    [SQL_BOOT_LOG_OF_DEVICE] =
+        "SELECT l.size, l.pieces FROM device AS d CROSS JOIN device_boot AS b ON b.device = d.num"
+        " CROSS JOIN boot_state AS s ON s.num = b.boot_state"
+        " CROSS JOIN boot_log AS l ON l.num = s.log WHERE d.id = ?1 AND l.sha256 = ?2",
+    [SQL_BOOT_LOG_WALK] = "SELECT num, pieces FROM boot_log WHERE num > ? ORDER BY num LIMIT ?",
+    [SQL_BOOT_LOG_FORGET] =
+        "DELETE FROM boot_log WHERE num IN (SELECT num FROM boot_log WHERE refs = 0 LIMIT ?)",
+    [SQL_BOOT_STATE_GET] =
+        "SELECT num, form, log, (SELECT l.sha256 FROM boot_log AS l WHERE l.num = log),"
+        " (SELECT size FROM boot_log AS l WHERE l.num = log),"
+        " (SELECT pieces FROM boot_log AS l WHERE l.num = log)"
+        " FROM boot_state WHERE " SAME_SHA256,
+    [SQL_BOOT_STATE_INSERT] = "INSERT INTO boot_state (refs, sha256, log, form) VALUES (0,?,?,?)",
+    [SQL_BOOT_STATE_FORGET] =
+        "DELETE FROM boot_state WHERE num IN (SELECT num FROM boot_state WHERE refs = 0 LIMIT ?)",
+    [SQL_DEVICE_BOOT_GET] = "SELECT d.id, s.sha256, t.sha256, b.since FROM device AS d"
+                            " CROSS JOIN device_boot AS b ON b.device = d.num"
+                            " CROSS JOIN boot_state AS s ON s.num = b.boot_state"
+                            " LEFT JOIN boot_state AS t ON t.num = b.trusted WHERE d.id = ?",
+    [SQL_DEVICE_BOOT_NOW] = "SELECT s.num FROM device AS d"
+                            " CROSS JOIN device_boot AS b ON b.device = d.num"
+                            " CROSS JOIN boot_state AS s ON s.num = b.boot_state"
+                            " WHERE d.id = ?1 AND s.sha256 = ?2",
+    [SQL_DEVICE_BOOT_PUT] = "INSERT INTO device_boot (device, boot_state, trusted, since)"
+                            " SELECT num, ?2, ?3, ?4 FROM device WHERE id = ?1"
+                            " ON CONFLICT DO UPDATE SET boot_state = ?2, trusted = ?3, since = ?4"
+                            " WHERE boot_state <> ?2 OR trusted IS NOT ?3 OR since <> ?4",
+    [SQL_DEVICE_BOOT_WALK] = "SELECT d.id, d.state, d.verdict, d.tier, s.sha256 FROM device AS d"
+                             " CROSS JOIN device_boot AS b ON b.device = d.num"
+                             " CROSS JOIN boot_state AS s ON s.num = b.boot_state"
+                             " WHERE d.model = ?1 AND d.id > ?2 ORDER BY d.id LIMIT ?3",
+
+    [SQL_APPRAISAL_GET] = "SELECT " APPRAISAL_READ "WHERE id = ?",
+    [SQL_APPRAISAL_LIST] = "SELECT " APPRAISAL_READ "WHERE device_id = ? ORDER BY id DESC LIMIT ?",
+    [SQL_APPRAISAL_LIST_AFTER] =
+        "SELECT " APPRAISAL_READ "WHERE device_id = ? AND id < ? ORDER BY id DESC LIMIT ?",
+    [SQL_APPRAISAL_INSERT] = "INSERT INTO appraisal (" APPRAISAL_COLUMNS
+                             ", boot_state) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
     [SQL_APPRAISAL_PRUNE] =
         "DELETE FROM appraisal WHERE num IN (SELECT num FROM appraisal WHERE device_id = ?1"
         " AND id <> ?2 ORDER BY id DESC LIMIT -1 OFFSET ?3)",

@@ -1,5 +1,5 @@
+#include "db/sqlite/boot.h"
 #include "db/sqlite/migrate.h"
-#include "db/sqlite/sqlite.h"
 #include "server/base/clock.h"
 
 #include <errno.h>
@@ -188,6 +188,7 @@ enum status store_writer_new(struct store_writer **out, struct store *store,
         return status;
     }
     (void)sqlite3_wal_hook(connection->db, count_wal, writer);
+    writer->sweep.wanted = true; /* what was under way when the last writer ended */
     *out = writer;
     return STATUS_OK;
 }
@@ -196,6 +197,7 @@ void store_writer_free(struct store_writer *writer) {
     if (writer != NULL) {
         store_rollback(writer);
         connection_cleanup(&writer->reader.connection);
+        piece_sweep_restart(&writer->sweep);
         (void)close(writer->lock);
         free(writer);
     }
@@ -252,6 +254,9 @@ void store_rollback(struct store_writer *writer) {
     if (c->in_transaction && sqlite3_get_autocommit(c->db) == 0) {
         (void)sqlite3_step(c->stmt[SQL_ROLLBACK]);
         (void)sqlite3_reset(c->stmt[SQL_ROLLBACK]);
+    }
+    if (c->in_transaction) {
+        piece_sweep_restart(&writer->sweep); /* what it removed is there again */
     }
     c->in_transaction = c->failed = false;
 }

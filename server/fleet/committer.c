@@ -294,6 +294,20 @@ static bool prune_store(struct committer *c, int64_t now) {
     return more && status == STATUS_OK;
 }
 
+/* In a transaction of its own: damage to what is kept of a boot keeps nothing else from going. */
+static bool forget_boots(struct committer *c) {
+    if (store_begin(c->writer, NULL) != STATUS_OK) {
+        return false;
+    }
+    enum status status = store_boot_state_forget(c->writer, PRUNE_ROWS);
+    bool more = status == STATUS_LIMIT;
+    if (more || status == STATUS_OK) {
+        status = store_commit(c->writer, NULL);
+    }
+    store_rollback(c->writer);
+    return more && status == STATUS_OK;
+}
+
 static void checkpoint(struct committer *c, bool force) {
     struct detail detail = {0};
     if (c->signer_gone) {
@@ -315,7 +329,8 @@ static void housekeep(struct committer *c, bool idle) {
     if (c->policy_stale) {
         (void)reload_policy(c, &detail);
     }
-    c->prune_more = prune_store(c, now);
+    bool more = prune_store(c, now);
+    c->prune_more = forget_boots(c) || more;
     fleet_prune(c->options.table, now, PRUNE_DEVICES);
     checkpoint(c, false);
     if (idle) {

@@ -340,6 +340,9 @@ static bool may_scan(enum statement statement) {
     case SQL_DEVICE_COUNTS:        /* one row a model and standing */
     case SQL_ENROLLMENT_COUNT:     /* capped, and an index */
     case SQL_OPERATOR_OTHER_ADMIN: /* few operators */
+    case SQL_BOOT_STATE_FORGET:    /* an index of just these */
+    case SQL_BOOT_LOG_FORGET:      /* an index of just these */
+    case SQL_LOG_PIECE_LAST:       /* the last one */
         return true;
     default:
         return false;
