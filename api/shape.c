@@ -225,6 +225,23 @@ static bool read_certification(struct http_exchange *x, const char *where,
                        sizeof certification_fields / sizeof certification_fields[0], out);
 }
 
+static bool read_segments(struct http_exchange *x, const char *where, const struct field *field,
+                          json_t *object, struct segments *out) {
+    const struct field labels[] = {
+        {"measured", FIELD_TEXT, false, 1, field->max, offsetof(struct segments, measured)},
+        {"verified_boot", FIELD_TEXT, false, 1, field->max,
+         offsetof(struct segments, verified_boot)},
+        {"identified", FIELD_TEXT, false, 1, field->max, offsetof(struct segments, identified)},
+    };
+    char below[64];
+    if (!json_is_object(object)) {
+        return bad_field(x, where, field, "must be an object");
+    }
+    (void)snprintf(below, sizeof below, "%s%s.", where, field->name);
+    *out = (struct segments){.given = true};
+    return read_object(x, below, object, labels, sizeof labels / sizeof labels[0], out);
+}
+
 static bool read_field(struct http_exchange *x, const char *where, const struct field *field,
                        json_t *value, void *to) {
     switch (field->type) {
@@ -245,6 +262,8 @@ static bool read_field(struct http_exchange *x, const char *where, const struct 
     case FIELD_SUBJECTS:
         return json_is_array(value) ? read_subjects(x, where, field, value, to)
                                     : bad_field(x, where, field, "must be an array");
+    case FIELD_SEGMENTS:
+        return read_segments(x, where, field, value, to);
     case FIELD_KEY_CERTIFICATION:
         return read_certification(x, where, field, value, to);
     case FIELD_TEXT:

@@ -18,6 +18,8 @@ enum field_type {
     FIELD_IDS,      /* struct id_list; min and max count ids of 1 to 128 bytes */
     FIELD_NULL,     /* bool: it is there, and null; anything else is refused */
     FIELD_SUBJECTS, /* struct subject_list: the subjects of a batch of decisions; at most max */
+    FIELD_SEGMENTS, /* struct segments, from {"measured","verified_boot","identified"}: each a text
+                       of at most `max` bytes, absent, or null */
     FIELD_KEY_CERTIFICATION /* struct key_certification, from {"certify_info":b64,"signature":b64,
                                "public":b64}: each 1 to KEY_CERTIFICATION_PART_MAX bytes */
 };
@@ -46,6 +48,12 @@ struct subject {
 struct subject_list {
     struct subject *subject;
     size_t num;
+};
+
+/* Labels by tier; NULL: none. */
+struct segments {
+    bool given;
+    const char *measured, *verified_boot, *identified;
 };
 
 struct id_list {

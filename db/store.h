@@ -14,7 +14,8 @@
 
 #include "server/base/arena.h"
 
-enum { STORE_ID = 33, STORE_NAME = 65, STORE_SERIAL = 33 };
+enum { STORE_ID = 33, STORE_NAME = 65, STORE_SERIAL = 33, STORE_SEGMENT = 64 };
+enum { STORE_TIERS = 4 }; /* of enum tier, which is written as its number: 0 none .. 3 measured */
 
 struct store;
 struct store_reader;
@@ -77,7 +78,9 @@ struct model_row {
     int64_t credential_lifetime_s;
     char enrolment[17];                 /* "open", "approval", "closed" */
     enum key_protection key_protection; /* at least this, of identity certificate and credential */
-    int64_t created, updated, version;  /* version counts updates: optimistic locking (ETag) */
+    int credential_tier;                /* enum tier: it, or a higher one, earns a credential */
+    char segment[STORE_TIERS][STORE_SEGMENT]; /* by enum tier, the label that it gets; "": none */
+    int64_t created, updated, version; /* version counts updates: optimistic locking (ETag) */
 };
 MUST_USE enum status store_model_get(struct store_reader *, struct model_row *out,
                                      const char *name);
@@ -392,6 +395,7 @@ struct appraisal_row {
     char id[STORE_ID], device_id[STORE_ID], model[STORE_NAME];
     char baseline_id[STORE_ID]; /* "" when none was near */
     int verdict, tier;
+    char segment[STORE_SEGMENT];        /* what the tier got when this was made; "": none */
     char failure[49];                   /* code of evidence that did not verify; "" otherwise */
     struct bytes findings;              /* JSON array */
     struct bytes facts;                 /* JSON object: what the boot state does not hold */
@@ -417,6 +421,8 @@ struct credential_row {
     char device_id[STORE_ID], appraisal_id[STORE_ID];
     uint8_t sha256[32]; /* of the certificate's DER */
     enum key_protection key_protection;
+    int tier; /* enum tier, and the segment that it got: as the certificate has */
+    char segment[STORE_SEGMENT]; /* them; "": none */
     int64_t not_before, not_after;
     int64_t revoked;  /* 0: not */
     char reason[129]; /* of the revocation */
@@ -440,6 +446,14 @@ MUST_USE enum status store_credential_revoke(struct store_writer *, const char *
  * many; none is OK too. */
 MUST_USE enum status store_credential_revoke_device(struct store_writer *, const char *device_id,
                                                     int64_t now, const char *reason, size_t *num);
+/* Of those of a device that were given for a higher tier than this one; the same otherwise. */
+MUST_USE enum status store_credential_revoke_above(struct store_writer *, const char *device_id,
+                                                   int tier, int64_t now, const char *reason,
+                                                   size_t *num);
+/* Of the devices of a model whose latest appraisal came to a lower tier than this one. */
+MUST_USE enum status store_credential_revoke_below(struct store_writer *, const char *model,
+                                                   int tier, int64_t now, const char *reason,
+                                                   size_t *num);
 /* Of a whole model, "": of all. Only what is neither revoked nor expired; *num is how many. */
 MUST_USE enum status store_credential_revoke_model(struct store_writer *, const char *model,
                                                    int64_t now, const char *reason, size_t *num);

@@ -2,6 +2,7 @@
 #include "api/admin/admin.h"
 
 #include "server/base/clock.h"
+#include "server/fleet/standing.h"
 
 #include <string.h>
 
@@ -82,11 +83,14 @@ static void write_clock(struct json_out *o, const struct device_row *row) {
     json_out_object_end(o);
 }
 
-static void write_decision(struct json_out *o, const struct fleet_table *table, const char *id) {
+static void write_decision(struct json_out *o, const struct api_options *options, const char *id) {
     struct decision d;
-    fleet_decide_device(table, &d, id, clock_unix());
+    fleet_decide_device(options->table, &d, id, clock_unix());
+    decision_apply_policy(&d, policy_read_begin(options->policy));
+    policy_read_end(options->policy);
     json_out_text(o, "decision", d.allow ? "allow" : "deny");
     json_out_text(o, "reason", decision_reason_name(d.reason));
+    json_out_text_or_null(o, "segment", d.segment);
     json_out_text(o, "key_protection", decision_key_protection(&d));
     json_out_time_or_null(o, "lease_expires_at", d.lease_expires);
     json_out_array(o, "credential_serials");
@@ -101,7 +105,7 @@ static enum http_next answer_row(struct request *r, const struct device_row *row
     json_out_init(&o, r->x->arena, 8192);
     json_out_object(&o, NULL);
     write_members(&o, row);
-    write_decision(&o, r->api->options.table, row->id);
+    write_decision(&o, &r->api->options, row->id);
     write_clock(&o, row);
     json_out_base64(&o, "ek_public", row->ek_public);
     json_out_base64(&o, "ek_certificate", row->ek_certificate);

@@ -1,26 +1,31 @@
 /* /v1/models: kinds of devices, what is asked of them, and how long a credential lasts. */
 #include "api/admin/admin.h"
 
+#include "server/fleet/standing.h"
 #include "server/tpm/pcr.h"
 
 #include <string.h>
 
 struct model_body {
-    const char *name, *description, *pcr_selection, *enrolment, *key_protection;
+    const char *name, *description, *pcr_selection, *enrolment, *key_protection, *credential_tier;
+    struct segments segments;
     int64_t credential_lifetime_s; /* 0: not given */
 };
 
-#define MODEL_FIELDS                                                                               \
-    {"description", FIELD_TEXT, false, 0, 256, offsetof(struct model_body, description)},          \
-        {"pcr_selection", FIELD_TEXT, false, 1, 256, offsetof(struct model_body, pcr_selection)},  \
-        {"credential_lifetime_s",                                                                  \
-         FIELD_INTEGER,                                                                            \
-         false,                                                                                    \
-         300,                                                                                      \
-         86400,                                                                                    \
-         offsetof(struct model_body, credential_lifetime_s)},                                      \
-        {"enrolment", FIELD_TEXT, false, 1, 16, offsetof(struct model_body, enrolment)}, {         \
-        "key_protection", FIELD_TEXT, false, 1, 16, offsetof(struct model_body, key_protection)    \
+#define MODEL_FIELDS                                                                                 \
+    {"description", FIELD_TEXT, false, 0, 256, offsetof(struct model_body, description)},            \
+        {"pcr_selection", FIELD_TEXT, false, 1, 256, offsetof(struct model_body, pcr_selection)},    \
+        {"credential_lifetime_s",                                                                    \
+         FIELD_INTEGER,                                                                              \
+         false,                                                                                      \
+         300,                                                                                        \
+         86400,                                                                                      \
+         offsetof(struct model_body, credential_lifetime_s)},                                        \
+        {"enrolment", FIELD_TEXT, false, 1, 16, offsetof(struct model_body, enrolment)},             \
+        {"key_protection", FIELD_TEXT, false, 1, 16, offsetof(struct model_body, key_protection)},   \
+        {"credential_tier", FIELD_TEXT, false, 1, 16, offsetof(struct model_body, credential_tier)}, \
+    {                                                                                                \
+        "segments", FIELD_SEGMENTS, false, 0, SEGMENT_MAX, offsetof(struct model_body, segments)     \
     }
 
 static const struct field create_fields[] = {
@@ -40,6 +45,12 @@ void write_model(struct json_out *o, const char *name, const struct model_row *r
     json_out_int(o, "credential_lifetime_s", row->credential_lifetime_s);
     json_out_text(o, "enrolment", row->enrolment);
     json_out_text(o, "key_protection", row->key_protection == KEY_IN_TPM ? "tpm" : "any");
+    json_out_text(o, "credential_tier", tier_name((enum tier)row->credential_tier));
+    json_out_object(o, "segments");
+    for (enum tier tier = TIER_MEASURED; tier > TIER_NONE; tier--) {
+        json_out_text_or_null(o, tier_name(tier), tier_segment(row, tier));
+    }
+    json_out_object_end(o);
     json_out_int(o, "version", row->version);
     json_out_time(o, "created_at", row->created);
     json_out_time(o, "updated_at", row->updated);
@@ -50,6 +61,7 @@ struct model_change {
     struct change change; /* first */
     const struct model_body *body;
     struct model_row row; /* as it is afterwards */
+    bool asks_more;       /* of its devices' tier than it did */
     int64_t version;      /* If-Match; 0: any */
 };
 
@@ -91,6 +103,19 @@ static bool read_selection(struct request *r, char out[static PCR_SELECTION_TEXT
     return true;
 }
 
+static bool check_segments(struct request *r, const struct segments *segments) {
+    const char *const labels[] = {segments->measured, segments->verified_boot,
+                                  segments->identified};
+    for (size_t i = 0; i < sizeof labels / sizeof labels[0]; i++) {
+        if (labels[i] != NULL && !profile_segment_is_valid(labels[i])) {
+            (void)problem_detail(r->x, PROBLEM_INVALID_FIELD, "segments.%s: 1 to %d of [a-z0-9._-]",
+                                 tier_name(TIER_MEASURED - (enum tier)i), SEGMENT_MAX);
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool check_body(struct request *r, const struct model_body *body) {
     char text[PCR_SELECTION_TEXT];
     if (body->name != NULL && !name_is_valid(body->name)) {
@@ -108,7 +133,26 @@ static bool check_body(struct request *r, const struct model_body *body) {
         (void)problem_detail(r->x, PROBLEM_INVALID_FIELD, "key_protection: \"any\" or \"tpm\"");
         return false;
     }
-    return body->pcr_selection == NULL || read_selection(r, text, body->pcr_selection);
+    int tier;
+    if (body->credential_tier != NULL &&
+        (!tier_from_name(&tier, body->credential_tier) || tier == TIER_NONE)) {
+        (void)problem_detail(r->x, PROBLEM_INVALID_FIELD,
+                             "credential_tier: \"measured\", \"verified_boot\" or \"identified\"");
+        return false;
+    }
+    return check_segments(r, &body->segments) &&
+           (body->pcr_selection == NULL || read_selection(r, text, body->pcr_selection));
+}
+
+/* All of them, or none is touched. */
+static void merge_segments(struct model_row *row, const struct segments *from) {
+    const char *const labels[STORE_TIERS] = {[TIER_IDENTIFIED] = from->identified,
+                                             [TIER_VERIFIED_BOOT] = from->verified_boot,
+                                             [TIER_MEASURED] = from->measured};
+    for (size_t tier = TIER_IDENTIFIED; tier < STORE_TIERS && from->given; tier++) {
+        text_copy(row->segment[tier], sizeof row->segment[tier],
+                  labels[tier] == NULL ? "" : labels[tier]);
+    }
 }
 
 /* Overwrites what the body names; it was checked. */
@@ -130,6 +174,10 @@ static void merge(struct model_row *row, const struct model_body *body) {
     if (body->key_protection != NULL) {
         row->key_protection = strcmp(body->key_protection, "tpm") == 0 ? KEY_IN_TPM : KEY_UNPROVEN;
     }
+    if (body->credential_tier != NULL) {
+        (void)!tier_from_name(&row->credential_tier, body->credential_tier);
+    }
+    merge_segments(row, &body->segments);
     if (body->credential_lifetime_s != 0) {
         row->credential_lifetime_s = body->credential_lifetime_s;
     }
@@ -201,6 +249,7 @@ enum http_next model_create(struct request *r) {
     text_copy(m->row.name, sizeof m->row.name, body->name);
     text_copy(m->row.enrolment, sizeof m->row.enrolment, "open");
     m->row.credential_lifetime_s = DEFAULT_LIFETIME_S;
+    m->row.credential_tier = TIER_MEASURED;
     m->row.created = m->row.updated = change_now(&m->change);
     m->row.version = 1;
     merge(&m->row, body);
@@ -237,17 +286,32 @@ static enum status apply_update(struct change *c, struct store_writer *writer,
         return status;
     }
     c->audit.before = model_json(c, &m->row);
+    int before = m->row.credential_tier;
     merge(&m->row, m->body);
     if (!covers_baselines(c->r, &m->row)) {
         detail_set(detail, "an active baseline names a PCR outside of the selection");
         return change_fail(c, PROBLEM_IN_USE, STATUS_CONFLICT);
     }
     m->row.updated = change_now(c);
+    m->asks_more = m->row.credential_tier > before;
     status = store_model_update(writer, &m->row);
+    if (status == STATUS_OK && m->asks_more) {
+        size_t num;
+        status = store_credential_revoke_below(writer, m->row.name, m->row.credential_tier,
+                                               change_now(c), "tier_too_low", &num);
+    }
     m->row.version++;
     change_audit(c, "model.update", "model", m->row.name);
     c->audit.after = model_json(c, &m->row);
     return status;
+}
+
+/* Whoever is of too low a tier now is cut off with the change. */
+static void publish_update(struct commit *commit, struct fleet_table *table) {
+    const struct model_change *m = (const struct model_change *)(const void *)commit;
+    if (m->asks_more) {
+        fleet_revoke_below(table, m->row.name, (enum tier)m->row.credential_tier);
+    }
 }
 
 static enum http_next answer_updated(struct change *c) {
@@ -255,7 +319,8 @@ static enum http_next answer_updated(struct change *c) {
 }
 
 static const struct change_kind update_kind = {
-    .commit = CHANGE_COMMIT(.name = "model.update", .reloads_policy = true),
+    .commit =
+        CHANGE_COMMIT(.name = "model.update", .publish = publish_update, .reloads_policy = true),
     .apply = apply_update,
     .answer = answer_updated};
 

@@ -6,6 +6,7 @@
 #include "api/device/challenge_context.h"
 #include "api/handlers.h"
 #include "server/base/clock.h"
+#include "server/fleet/standing.h"
 #include "server/tpm/public.h"
 
 #include <string.h>
@@ -125,6 +126,9 @@ static enum status appraise_against(struct evidence *e, const struct policy *pol
         policy_baselines(model, e->change.r->device->id, change_now(&e->change), baseline, id);
     enum status status = appraise(&e->appraisal, e->change.r->x->arena, &e->facts, &against);
     e->lifetime_s = model->row.credential_lifetime_s;
+    if (status == STATUS_OK) {
+        evidence_take_tier(e, &model->row);
+    }
     if (status == STATUS_OK && e->appraisal.baseline < against.num_baselines) {
         text_copy(e->row.baseline_id, sizeof e->row.baseline_id, id[e->appraisal.baseline]);
     }

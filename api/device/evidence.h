@@ -18,6 +18,8 @@ struct evidence {
     struct facts facts;
     struct appraisal appraisal;
     int64_t lifetime_s;                 /* of a credential of this model */
+    enum tier wanted;                   /* what the model asks for */
+    bool earns;                         /* the verdict is trusted, and the tier reached is enough */
     enum key_protection key_protection; /* of the CSR's key */
     struct appraisal_row row;
     struct device_row standing;
@@ -36,6 +38,13 @@ MUST_USE bool evidence_describe(struct evidence *e);
 /* NUM_PROBLEMS when the evidence shows of its keys what this model asks for: of the CSR's, and of the
  * one that the device is known by. */
 enum problem_kind evidence_keys_suffice(const struct evidence *e, const struct model_row *model);
+
+/* What the model makes of the tier reached; one that is too low becomes a finding. */
+void evidence_take_tier(struct evidence *e, const struct model_row *model);
+/* For the commit: the model still makes of it what it did. */
+bool evidence_tier_stands(const struct evidence *e, const struct model_row *model);
+/* The answer to what is trusted, and earns nothing. */
+enum http_next evidence_answer_too_low(struct evidence *e);
 
 /* Evidence that verifies against nothing is recorded, and the standing stays. Of evidence that cannot
  * be read only an audit entry stays. `code` is stable. */

@@ -79,10 +79,21 @@ enum http_next evidence_refuse(struct evidence *e, enum problem_kind problem, co
 
 /* --- appraised evidence --- */
 
+/* What was given for a higher tier than the device has now is good no more. */
+static void revoke_sunk(const struct evidence *e, struct fleet_table *table) {
+    if (e->earns) {
+        fleet_revoke_above(table, e->row.device_id, e->appraisal.tier);
+    } else {
+        fleet_revoke_device(table, e->row.device_id);
+    }
+}
+
 static void early(struct commit *commit, struct fleet_table *table) {
     const struct evidence *e = evidence_of(commit);
     if (e->row.verdict != VERDICT_TRUSTED) {
         fleet_deny_device(table, e->row.device_id);
+    } else {
+        revoke_sunk(e, table);
     }
 }
 
@@ -100,7 +111,8 @@ static bool policy_still_admits(const struct evidence *e) {
     for (size_t i = 0; i < num && !found; i++) {
         found = strcmp(id[i], e->row.baseline_id) == 0;
     }
-    found = found && evidence_keys_suffice(e, &model->row) == NUM_PROBLEMS;
+    found = found && evidence_keys_suffice(e, &model->row) == NUM_PROBLEMS &&
+            evidence_tier_stands(e, &model->row);
     policy_read_end(holder);
     return found;
 }
@@ -137,8 +149,14 @@ static enum status write_credentials(struct evidence *e, struct store_writer *wr
         return store_credential_revoke_device(writer, e->row.device_id, change_now(&e->change),
                                               "untrusted", num_revoked);
     }
-    if (!e->grants) {
-        return STATUS_OK;
+    if (!e->earns) {
+        return store_credential_revoke_device(writer, e->row.device_id, change_now(&e->change),
+                                              "tier_too_low", num_revoked);
+    }
+    enum status status = store_credential_revoke_above(
+        writer, e->row.device_id, e->row.tier, change_now(&e->change), "tier_sank", num_revoked);
+    if (status != STATUS_OK || !e->grants) {
+        return status;
     }
     memcpy(e->credential.sha256, e->job.sha256, sizeof e->credential.sha256);
     return store_credential_insert(writer, &e->credential);
@@ -151,6 +169,7 @@ static void write_audit(struct evidence *e, size_t num_revoked) {
     json_out_text(&o, "appraisal_id", e->row.id);
     json_out_text(&o, "verdict", verdict_name((enum verdict)e->row.verdict));
     json_out_text(&o, "tier", tier_name((enum tier)e->row.tier));
+    json_out_text_or_null(&o, "segment", e->row.segment);
     json_out_text(&o, "key_protection", key_protection_name(e->row.key_protection));
     json_out_text_or_null(&o, "serial", e->credential.serial);
     json_out_int(&o, "credentials_revoked", (int64_t)num_revoked);
@@ -185,6 +204,8 @@ static void publish(struct commit *commit, struct fleet_table *table) {
     const struct evidence *e = evidence_of(commit);
     if (e->row.verdict != VERDICT_TRUSTED) {
         fleet_deny_device(table, e->row.device_id);
+    } else {
+        revoke_sunk(e, table);
     }
     /* Out of memory here leaves the device denied, which its next evidence mends. */
     enum status status = fleet_put_device(table, e->row.device_id, e->row.model, e->standing.state,
@@ -227,6 +248,7 @@ static enum http_next answer_trusted(struct evidence *e) {
     json_out_text(&o, "appraisal_id", e->row.id);
     json_out_text(&o, "verdict", verdict_name(VERDICT_TRUSTED));
     json_out_text(&o, "tier", tier_name(e->appraisal.tier));
+    json_out_text_or_null(&o, "segment", e->row.segment);
     json_out_object(&o, "credential");
     json_out_text(&o, "certificate", chain);
     json_out_text(&o, "serial", credential->serial);
@@ -249,6 +271,9 @@ static enum http_next answer_appraised(struct change *c) {
         return answer_trusted(e);
     }
     bool quarantined = e->standing.state == DEVICE_QUARANTINED;
+    if (trusted && !quarantined && !e->earns) {
+        return evidence_answer_too_low(e);
+    }
     return answer_denied(e,
                          quarantined || trusted ? PROBLEM_DEVICE_QUARANTINED : PROBLEM_UNTRUSTED);
 }
@@ -281,6 +306,8 @@ static void fill_credential(struct evidence *e) {
     memcpy(job->spki, e->csr.spki, e->csr.spki_len);
     job->spki_len = e->csr.spki_len;
     text_copy(job->device_id, sizeof job->device_id, e->row.device_id);
+    text_copy(job->tier, sizeof job->tier, tier_name(e->appraisal.tier));
+    text_copy(job->segment, sizeof job->segment, e->row.segment);
     serial_new(job->serial);
     job->not_before = now - CREDENTIAL_BACKDATE_S;
     job->not_after = now + e->lifetime_s;
@@ -292,6 +319,8 @@ static void fill_credential(struct evidence *e) {
     text_copy(row->device_id, sizeof row->device_id, e->row.device_id);
     text_copy(row->appraisal_id, sizeof row->appraisal_id, e->row.id);
     row->key_protection = e->key_protection;
+    row->tier = e->row.tier;
+    text_copy(row->segment, sizeof row->segment, e->row.segment);
     row->not_before = job->not_before;
     row->not_after = job->not_after;
     e->change.commit.job = job;
@@ -305,7 +334,7 @@ enum http_next evidence_conclude(struct evidence *e) {
         return answer_status(r, STATUS_MEMORY, NULL);
     }
     fill_standing(e);
-    if (e->row.verdict == VERDICT_TRUSTED && r->device->state == DEVICE_ENROLLED) {
+    if (e->earns && r->device->state == DEVICE_ENROLLED) {
         fill_credential(e);
     }
     return change_submit(&e->change);

@@ -13,6 +13,7 @@ static enum status read_appraisal(struct query *q, struct arena *arena, void *ou
     row->findings = column_bytes(q, arena);
     row->facts = column_bytes(q, arena);
     row->key_protection = (enum key_protection)column_int(q);
+    column_text(q, row->segment, sizeof row->segment);
     column_sha256(q, row->boot_state);
     return q->status;
 }
@@ -70,6 +71,7 @@ enum status store_appraisal_insert(struct store_writer *writer, const struct app
     bind_blob(&q, row->findings);
     bind_blob(&q, row->facts);
     bind_int(&q, row->key_protection);
+    bind_text(&q, row->segment);
     bind_num_or_null(&q, boot_state);
     status = query_run(&q);
     if (status != STATUS_OK) {

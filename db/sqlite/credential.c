@@ -12,6 +12,8 @@ static enum status read_credential(struct query *q, struct arena *arena, void *o
     row->revoked = column_int(q);
     column_text(q, row->reason, sizeof row->reason);
     row->key_protection = (enum key_protection)column_int(q);
+    row->tier = (int)column_int(q);
+    column_text(q, row->segment, sizeof row->segment);
     return q->status;
 }
 
@@ -59,6 +61,8 @@ enum status store_credential_insert(struct store_writer *writer, const struct cr
     bind_int(&q, row->revoked);
     bind_text(&q, row->reason);
     bind_int(&q, row->key_protection);
+    bind_int(&q, row->tier);
+    bind_text(&q, row->segment);
     return query_run(&q);
 }
 
@@ -88,6 +92,37 @@ enum status store_credential_revoke_device(struct store_writer *writer, const ch
         *num = (size_t)query_changes(&q);
     }
     return status;
+}
+
+/* Of `whose` credentials, as the statement has it, with a tier beside. */
+static enum status revoke_by_tier(struct store_writer *writer, enum statement statement,
+                                  const char *model, const char *device_id, int tier, int64_t now,
+                                  const char *reason, size_t *num) {
+    QUERY q = query_of(of_writer(writer), statement);
+    if (device_id != NULL) {
+        bind_id(&q, device_id);
+    } else {
+        bind_text(&q, model);
+    }
+    bind_int(&q, now);
+    bind_text(&q, reason);
+    bind_int(&q, tier);
+    enum status status = query_run(&q);
+    if (status == STATUS_OK) {
+        *num = (size_t)query_changes(&q);
+    }
+    return status;
+}
+
+enum status store_credential_revoke_above(struct store_writer *writer, const char *device_id,
+                                          int tier, int64_t now, const char *reason, size_t *num) {
+    return revoke_by_tier(writer, SQL_CREDENTIAL_REVOKE_ABOVE, NULL, device_id, tier, now, reason,
+                          num);
+}
+
+enum status store_credential_revoke_below(struct store_writer *writer, const char *model, int tier,
+                                          int64_t now, const char *reason, size_t *num) {
+    return revoke_by_tier(writer, SQL_CREDENTIAL_REVOKE_BELOW, model, NULL, tier, now, reason, num);
 }
 
 enum status store_credential_revoke_model(struct store_writer *writer, const char *model,

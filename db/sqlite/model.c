@@ -9,6 +9,10 @@ static enum status read_model(struct query *q, struct arena *arena, void *out) {
     row->credential_lifetime_s = column_int(q);
     column_text(q, row->enrolment, sizeof row->enrolment);
     row->key_protection = (enum key_protection)column_int(q);
+    row->credential_tier = (int)column_int(q);
+    for (size_t tier = 1; tier < STORE_TIERS; tier++) {
+        column_text(q, row->segment[tier], sizeof row->segment[tier]);
+    }
     row->created = column_int(q);
     row->updated = column_int(q);
     row->version = column_int(q);
@@ -42,6 +46,12 @@ enum status store_model_list(struct store_reader *reader, struct arena *arena,
     return status;
 }
 
+static void bind_segments(struct query *q, const struct model_row *row) {
+    for (size_t tier = 1; tier < STORE_TIERS; tier++) {
+        bind_text(q, row->segment[tier]);
+    }
+}
+
 enum status store_model_insert(struct store_writer *writer, const struct model_row *row) {
     QUERY q = query_of(of_writer(writer), SQL_MODEL_INSERT);
     bind_text(&q, row->name);
@@ -50,6 +60,8 @@ enum status store_model_insert(struct store_writer *writer, const struct model_r
     bind_int(&q, row->credential_lifetime_s);
     bind_text(&q, row->enrolment);
     bind_int(&q, row->key_protection);
+    bind_int(&q, row->credential_tier);
+    bind_segments(&q, row);
     bind_int(&q, row->created);
     bind_int(&q, row->updated);
     return query_run(&q);
@@ -70,6 +82,8 @@ enum status store_model_update(struct store_writer *writer, const struct model_r
     bind_text(&q, row->enrolment);
     bind_int(&q, row->key_protection);
     bind_int(&q, row->updated);
+    bind_int(&q, row->credential_tier);
+    bind_segments(&q, row);
     status = query_run_one(&q);
     return status == STATUS_NOT_FOUND ? STATUS_CONFLICT : status;
 }

@@ -3,7 +3,8 @@
 /* Columns in the order in which the readers of rows take them. */
 #define MODEL_COLUMNS                                                                              \
     "name, description, pcr_selection, credential_lifetime_s, enrolment, key_protection, "         \
-    "created, updated, version"
+    "credential_tier, segment_identified, segment_verified_boot, segment_measured, created, "      \
+    "updated, version"
 #define LEAKED_KEY_COLUMNS      "sha256, subject, source, added, added_by"
 #define BASELINE_SIGNER_COLUMNS "model, key_sha256, name, algorithm, added, added_by, public_key"
 #define BASELINE_SIGNATURE_COLUMNS                                                                 \
@@ -29,7 +30,7 @@
 #define NOT_THIS_DEVICE " AND device <> coalesce((SELECT num FROM device WHERE id = ?2), 0) LIMIT 1"
 #define APPRAISAL_COLUMNS                                                                          \
     "id, device_id, model, baseline_id, verdict, tier, failure, created_ms, findings, facts, "     \
-    "key_protection"
+    "key_protection, segment"
 #define APPRAISAL_READ                                                                             \
     APPRAISAL_COLUMNS                                                                              \
     ", (SELECT sha256 FROM boot_state WHERE boot_state.num = appraisal.boot_state) FROM "          \
@@ -37,7 +38,7 @@
 #define SAME_SHA256 "substr(sha256, 1, 8) = substr(?1, 1, 8) AND sha256 = ?1"
 #define CREDENTIAL_COLUMNS                                                                         \
     "serial, device_id, appraisal_id, sha256, not_before, not_after, revoked, reason, "            \
-    "key_protection"
+    "key_protection, tier, segment"
 #define CREDENTIAL_FILTER                                                                          \
     " AND (?3 = 0 OR (not_after > ?3 AND revoked = 0)) ORDER BY serial LIMIT ?4"
 #define AUDIT_COLUMNS                                                                              \
@@ -67,10 +68,12 @@ const char *const statements[NUM_STATEMENTS] = {
 
     [SQL_MODEL_GET] = "SELECT " MODEL_COLUMNS " FROM model WHERE name = ?",
     [SQL_MODEL_LIST] = "SELECT " MODEL_COLUMNS " FROM model WHERE name > ? ORDER BY name LIMIT ?",
-    [SQL_MODEL_INSERT] = "INSERT INTO model (" MODEL_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,1)",
+    [SQL_MODEL_INSERT] = "INSERT INTO model (" MODEL_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,1)",
     [SQL_MODEL_UPDATE] =
         "UPDATE model SET description = ?3, pcr_selection = ?4, credential_lifetime_s = ?5, "
-        "enrolment = ?6, key_protection = ?7, updated = ?8, version = version + 1"
+        "enrolment = ?6, key_protection = ?7, updated = ?8, credential_tier = ?9, "
+        "segment_identified = ?10, segment_verified_boot = ?11, segment_measured = ?12, "
+        "version = version + 1"
         " WHERE name = ?1 AND version = ?2",
     [SQL_MODEL_IN_USE] = "SELECT 1 WHERE EXISTS (SELECT 1 FROM device WHERE model = ?1)"
                          " OR EXISTS (SELECT 1 FROM baseline WHERE model = ?1 AND state <> 1)",
@@ -231,7 +234,7 @@ const char *const statements[NUM_STATEMENTS] = {
     [SQL_APPRAISAL_LIST_AFTER] =
         "SELECT " APPRAISAL_READ "WHERE device_id = ? AND id < ? ORDER BY id DESC LIMIT ?",
     [SQL_APPRAISAL_INSERT] = "INSERT INTO appraisal (" APPRAISAL_COLUMNS
-                             ", boot_state) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+                             ", boot_state) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [SQL_APPRAISAL_PRUNE] =
         "DELETE FROM appraisal WHERE num IN (SELECT num FROM appraisal WHERE device_id = ?1"
         " AND id <> ?2 ORDER BY id DESC LIMIT -1 OFFSET ?3)",
@@ -243,11 +246,17 @@ const char *const statements[NUM_STATEMENTS] = {
         "SELECT " CREDENTIAL_COLUMNS
         " FROM credential WHERE device_id = ?2 AND serial > ?1" CREDENTIAL_FILTER,
     [SQL_CREDENTIAL_INSERT] =
-        "INSERT INTO credential (" CREDENTIAL_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?)",
+        "INSERT INTO credential (" CREDENTIAL_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?)",
     [SQL_CREDENTIAL_REVOKE] =
         "UPDATE credential SET revoked = ?2, reason = ?3 WHERE serial = ?1 AND revoked = 0",
     [SQL_CREDENTIAL_REVOKE_DEVICE] = "UPDATE credential SET revoked = ?2, reason = ?3"
                                      " WHERE device_id = ?1 AND revoked = 0 AND not_after > ?2",
+    [SQL_CREDENTIAL_REVOKE_ABOVE] =
+        "UPDATE credential SET revoked = ?2, reason = ?3"
+        " WHERE device_id = ?1 AND revoked = 0 AND not_after > ?2 AND tier > ?4",
+    [SQL_CREDENTIAL_REVOKE_BELOW] =
+        "UPDATE credential SET revoked = ?2, reason = ?3 WHERE revoked = 0 AND not_after > ?2"
+        " AND device_id IN (SELECT id FROM device WHERE model = ?1 AND tier < ?4)",
     [SQL_CREDENTIAL_REVOKE_MODEL] =
         "UPDATE credential SET revoked = ?2, reason = ?3 WHERE revoked = 0 AND not_after > ?2"
         " AND (?1 = '' OR device_id IN (SELECT id FROM device WHERE model = ?1))",

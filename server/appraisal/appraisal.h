@@ -76,7 +76,8 @@ struct appraisal_inputs {
     const struct appraisal_exception *exception; /* of the device, in force now */
     size_t num_exceptions;
 };
-/* Any satisfied baseline is enough; with none the findings are those of the nearest (fewest
+/* Any satisfied baseline is enough; of several it is that of the highest tier (tier.h), then the one
+ * with the fewest exceptions, then the first. With none the findings are those of the nearest (fewest
  * denials, first wins). A denial that an exception covers counts as none. No baseline: untrusted,
  * "no_active_baseline". MEMORY when the arena is full: then no verdict. */
 MUST_USE enum status appraise(struct appraisal *out, struct arena *arena, const struct facts *facts,

@@ -1,4 +1,4 @@
-#include "server/appraisal/rule.h"
+#include "server/appraisal/tier.h"
 
 #include <string.h>
 
@@ -65,26 +65,52 @@ static void describe(struct outcome *out, struct arena *arena, const struct base
     except(out, inputs);
 }
 
-/* Denials that no exception covers. Findings are only put in words when an exception may match them.
- */
-static enum status count_denials(size_t *out, const struct baseline *baseline,
-                                 const struct facts *facts, const struct appraisal_inputs *inputs) {
+/* How well a baseline takes the facts. */
+struct fit {
+    size_t denials; /* that no exception covers */
+    size_t excepted;
+    enum tier tier; /* when nothing is denied */
+};
+
+static void take_fit(struct fit *out, const struct outcome *outcome,
+                     const struct baseline *baseline, const struct facts *facts) {
+    *out = (struct fit){.denials = outcome->num_denials};
+    for (size_t i = 0; i < outcome->num_findings; i++) {
+        out->excepted += outcome->finding[i].severity == SEVERITY_EXCEPTED ? 1 : 0;
+    }
+    if (out->denials == 0) {
+        out->tier = tier_of(baseline, facts, outcome->finding, outcome->num_findings);
+    }
+}
+
+/* Findings are only put in words when an exception may match them. */
+static enum status try_baseline(struct fit *out, const struct baseline *baseline,
+                                const struct facts *facts, const struct appraisal_inputs *inputs) {
     enum { SCRATCH = 4 << 20 };
+    struct outcome outcome;
     if (inputs->num_exceptions == 0) {
         struct judging j = judging_of(baseline, facts, inputs);
-        uint32_t uncovered;
-        judge_rules(&j, &uncovered);
-        *out = j.num_denials;
+        judge_rules(&j, &outcome.uncovered);
+        outcome.num_findings = 0;
+        outcome.num_denials = j.num_denials;
+        take_fit(out, &outcome, baseline, facts);
         return STATUS_OK;
     }
-    struct outcome outcome;
     struct arena scratch;
     arena_init(&scratch, SCRATCH);
     describe(&outcome, &scratch, baseline, facts, inputs);
     enum status status = scratch.overflow ? STATUS_MEMORY : STATUS_OK;
+    take_fit(out, &outcome, baseline, facts);
     arena_free(&scratch);
-    *out = outcome.num_denials;
     return status;
+}
+
+/* Fewer denials; then the higher tier; then the fewer exceptions. */
+static bool is_better(const struct fit *a, const struct fit *b) {
+    if (a->denials != b->denials) {
+        return a->denials < b->denials;
+    }
+    return a->tier != b->tier ? a->tier > b->tier : a->excepted < b->excepted;
 }
 
 /* --- findings ----------------------------------------------------------------------------------- */
@@ -121,19 +147,23 @@ static void describe_no_baseline(struct outcome *out) {
 
 /* --- verdict ------------------------------------------------------------------------------------ */
 
+static bool is_perfect(const struct fit *fit) {
+    return fit->denials == 0 && fit->tier == TIER_MEASURED && fit->excepted == 0;
+}
+
 enum status appraise(struct appraisal *out, struct arena *arena, const struct facts *facts,
                      const struct appraisal_inputs *inputs) {
     struct appraisal result = {.verdict = VERDICT_UNTRUSTED, .tier = TIER_NONE};
     struct outcome outcome;
-    size_t fewest = SIZE_MAX;
-    for (size_t i = 0; i < inputs->num_baselines && fewest > 0; i++) {
-        size_t denials = 0;
-        enum status status = count_denials(&denials, inputs->baseline[i], facts, inputs);
+    struct fit best = {.denials = SIZE_MAX};
+    for (size_t i = 0; i < inputs->num_baselines && !is_perfect(&best); i++) {
+        struct fit fit;
+        enum status status = try_baseline(&fit, inputs->baseline[i], facts, inputs);
         if (status != STATUS_OK) {
             return status;
         }
-        if (denials < fewest) {
-            fewest = denials;
+        if (is_better(&fit, &best)) {
+            best = fit;
             result.baseline = i;
         }
     }
@@ -149,7 +179,7 @@ enum status appraise(struct appraisal *out, struct arena *arena, const struct fa
     result.uncovered = outcome.uncovered;
     if (outcome.num_denials == 0) {
         result.verdict = VERDICT_TRUSTED;
-        result.tier = TIER_MEASURED;
+        result.tier = best.tier;
     }
     *out = result;
     return STATUS_OK;

@@ -46,6 +46,9 @@ struct rule_family {
     /* The PCRs all of whose contents the family accounts for, so that they are not unlisted. It
      * depends on rules alone. NULL: none. */
     uint32_t (*covers)(const void *rules);
+    /* Whether the rules demand that Secure Boot is on, and list the keys that may admit images (db).
+     * NULL: never. */
+    bool (*states_boot_keys)(const void *rules);
 };
 extern const struct rule_family rule_pcrs;
 /* In the order of findings. unlisted_pcrs is no family of its own: it is judged last, by what the

@@ -129,6 +129,40 @@ static enum status check_san_uri(const struct certificate_request *request, stru
     return status;
 }
 
+bool profile_tier_is_known(const char *tier) {
+    static const char *const tiers[] = {"measured", "verified_boot", "identified"};
+    for (size_t i = 0; i < sizeof tiers / sizeof tiers[0]; i++) {
+        if (strcmp(tiers[i], tier) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool profile_segment_is_valid(const char *segment) {
+    size_t len = strnlen(segment, SEGMENT_MAX + 1);
+    return len > 0 && len <= SEGMENT_MAX &&
+           only_of(segment, len, "abcdefghijklmnopqrstuvwxyz0123456789-._");
+}
+
+/* What an access credential was given for stands in it; in no other. */
+static enum status check_standing(const struct certificate_request *request,
+                                  struct detail *detail) {
+    if (request->profile != PROFILE_ACCESS) {
+        return request->tier == NULL && request->segment == NULL
+                   ? STATUS_OK
+                   : status_fail(detail, STATUS_INVALID, "tier and segment are not for it");
+    }
+    if (request->tier == NULL || !profile_tier_is_known(request->tier)) {
+        return status_fail(detail, STATUS_INVALID, "its tier is none that earns it");
+    }
+    if (request->segment != NULL && !profile_segment_is_valid(request->segment)) {
+        return status_fail(detail, STATUS_INVALID, "its segment is not of [a-z0-9._-], at most %d",
+                           SEGMENT_MAX);
+    }
+    return STATUS_OK;
+}
+
 /* UTF-8 (RFC 3629) without control characters: the length of the sequence at `text`, or 0. */
 static size_t utf8_sequence(const unsigned char *text) {
     static const struct {
@@ -299,6 +333,9 @@ static enum status check(const struct issuer *issuer, const struct certificate_r
     if (status == STATUS_OK) {
         status = check_san_uri(request, detail);
     }
+    if (status == STATUS_OK) {
+        status = check_standing(request, detail);
+    }
     return status == STATUS_OK ? check_host_names(request, detail) : status;
 }
 
@@ -391,6 +428,7 @@ static enum status write_tbs(struct writer *w, const struct private_key *signer,
     uint8_t serial[PROFILE_SERIAL_LEN], subject_id[X509_KEY_ID_LEN], spki_buffer[KEY_SPKI_MAX];
     struct writer spki = writer_of(spki_buffer, sizeof spki_buffer);
     bool is_ca = profiles[request->profile].is_ca;
+    const struct x509_subject subject = {request->segment, request->tier, request->common_name};
     memcpy(serial, request->serial, sizeof serial);
     serial[0] &= 0x7F;
     if (bytes_all(bytes_of(serial, sizeof serial), 0)) {
@@ -407,7 +445,7 @@ static enum status write_tbs(struct writer *w, const struct private_key *signer,
     der_write_unsigned(w, bytes_of(serial, sizeof serial));
     x509_write_algorithm(w, signer);
     if (is_ca) {
-        x509_write_common_name(w, request->common_name);
+        x509_write_subject(w, &subject);
     } else {
         write_bytes(w, authority->subject_name);
     }
@@ -415,7 +453,7 @@ static enum status write_tbs(struct writer *w, const struct private_key *signer,
     der_write_time(w, request->not_before);
     der_write_time(w, request->not_after);
     der_close(w, validity);
-    x509_write_common_name(w, request->common_name);
+    x509_write_subject(w, &subject);
     write_bytes(w, writer_bytes(&spki));
     write_extensions(w, request, own_id,
                      is_ca ? own_id

@@ -9,7 +9,7 @@ enum profile {
     PROFILE_IDENTITY, /* device identity: clientAuth, SAN URI spiffe://<trust
                          domain>/identity/<device id>, at most 400 days */
     PROFILE_ACCESS, /* access credential: clientAuth, SAN URI spiffe://<trust domain>/device/<device
-                       id>, 5 min to 24 h */
+                       id>, 5 min to 24 h; subject O=<segment>, OU=<tier>, CN=<device id> */
     PROFILE_CA,     /* init only: self-signed, pathlen 0, keyCertSign + cRLSign, at most 20 years */
     PROFILE_SERVER, /* init only: serverAuth, DNS/IP SANs, at most 825 days */
     PROFILE_CLIENT  /* init only: clientAuth, for operators and proxies, at most 825 days */
@@ -24,6 +24,8 @@ struct certificate_request {
     struct bytes spki;                  /* DER of the subject's key */
     const char *common_name;            /* UTF-8, at most 64 bytes */
     const char *san_uri;                /* IDENTITY, ACCESS */
+    const char *tier;                   /* ACCESS: one of profile_tier_is_known; OU */
+    const char *segment;                /* ACCESS: O; NULL: none */
     const char *san[PROFILE_MAX_SANS];  /* SERVER: DNS names or numeric addresses; NULL ends */
     int64_t not_before, not_after;      /* unix seconds */
     uint8_t serial[PROFILE_SERIAL_LEN]; /* random; its top bit is cleared and it is never zero */
@@ -40,6 +42,12 @@ struct issuer {                    /* who signs */
 MUST_USE enum status profile_san_uri(char out[static X509_SAN_URI_MAX], enum profile profile,
                                      const char *trust_domain, const char *device_id,
                                      struct detail *detail);
+
+/* "measured", "verified_boot", "identified": what an access credential is given for. */
+bool profile_tier_is_known(const char *tier);
+/* 1 to 63 of [a-z0-9._-]: a proxy that takes a subject apart by text finds nothing else in it. */
+enum { SEGMENT_MAX = 63 };
+bool profile_segment_is_valid(const char *segment);
 
 /* Writes the certificate (at most CERTIFICATE_DER_MAX bytes). INVALID names the rule of the profile
  * that the request breaks: lifetime (never beyond the issuer's), names, key, issuer. Serial,

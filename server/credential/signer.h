@@ -29,7 +29,8 @@ struct sign_job {
     uint8_t spki[KEY_SPKI_MAX];
     size_t spki_len;
     char device_id[33];
-    int64_t not_before, not_after; /* unix seconds */
+    char tier[16], segment[SEGMENT_MAX + 1]; /* ACCESS; segment "": none */
+    int64_t not_before, not_after;           /* unix seconds */
     uint8_t serial[PROFILE_SERIAL_LEN];
     /* Filled by signer_sign: */
     enum status status; /* OK, INVALID (profile), INTERNAL */

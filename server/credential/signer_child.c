@@ -106,6 +106,9 @@ static enum status rehearse(const struct child *child, enum profile profile,
                                           .not_before = now,
                                           .not_after = now + 300,
                                           .serial = {1}};
+    if (profile == PROFILE_ACCESS) {
+        request.tier = "identified";
+    }
     return profile_issue(&out, &issuer, &request, detail);
 }
 
@@ -171,6 +174,8 @@ static enum status issue(const struct child *child, const struct sign_job *job, 
                                           .not_before = job->not_before,
                                           .not_after = job->not_after};
     memcpy(request.serial, job->serial, sizeof request.serial);
+    request.tier = job->tier[0] == '\0' ? NULL : job->tier;
+    request.segment = job->segment[0] == '\0' ? NULL : job->segment;
     return profile_issue(out, &issuer, &request, detail);
 }
 

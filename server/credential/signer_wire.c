@@ -128,11 +128,28 @@ void signer_job_write(struct writer *w, const struct sign_job *job) {
     write_u64be(w, (uint64_t)job->not_before);
     write_u64be(w, (uint64_t)job->not_after);
     write_bytes(w, bytes_of(job->serial, sizeof job->serial));
+    write_prefixed(w, bytes_of_text(job->tier));
+    write_prefixed(w, bytes_of_text(job->segment));
     write_prefixed(w, bytes_of(job->spki, job->spki_len));
 }
 
+static enum status take_text(char *out, size_t size, struct bytes in) {
+    if (in.len >= size) {
+        return STATUS_LIMIT;
+    }
+    if (in.len > 0 && memchr(in.data, 0, in.len) != NULL) {
+        return STATUS_MALFORMED;
+    }
+    memset(out, 0, size);
+    if (in.len > 0) {
+        memcpy(out, in.data, in.len);
+    }
+    return STATUS_OK;
+}
+
 enum status signer_job_read(struct bytes *body, struct sign_job *job) {
-    struct bytes rest = *body, id, serial, spki;
+    struct bytes rest = *body, id, serial, tier, segment, spki;
+    char tier_text[sizeof job->tier], segment_text[sizeof job->segment];
     uint64_t not_before, not_after;
     uint8_t profile;
     if (bytes_u8(&rest, &profile) != STATUS_OK ||
@@ -140,12 +157,23 @@ enum status signer_job_read(struct bytes *body, struct sign_job *job) {
         bytes_u64be(&rest, &not_before) != STATUS_OK ||
         bytes_u64be(&rest, &not_after) != STATUS_OK ||
         bytes_take(&rest, sizeof job->serial, &serial) != STATUS_OK ||
+        bytes_u16be_prefixed(&rest, &tier) != STATUS_OK ||
+        bytes_u16be_prefixed(&rest, &segment) != STATUS_OK ||
         bytes_u16be_prefixed(&rest, &spki) != STATUS_OK) {
         return STATUS_TRUNCATED;
     }
     if (spki.len > sizeof job->spki) {
         return STATUS_LIMIT;
     }
+    enum status status = take_text(tier_text, sizeof tier_text, tier);
+    if (status == STATUS_OK) {
+        status = take_text(segment_text, sizeof segment_text, segment);
+    }
+    if (status != STATUS_OK) {
+        return status;
+    }
+    memcpy(job->tier, tier_text, sizeof tier_text);
+    memcpy(job->segment, segment_text, sizeof segment_text);
     job->profile = (enum profile)profile;
     memcpy(job->device_id, id.data, id.len);
     job->device_id[id.len] = '\0';

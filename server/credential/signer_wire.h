@@ -3,7 +3,7 @@
  *   frame    u32 length of what follows, u8 version, u8 type, body
  *   hello    u8 status, u16+text, u16+DER of the identity authority, u16+DER of the other
  *   request  u16 number of jobs, each: u8 profile, 32 bytes device id, u64 not before,
- *            u64 not after, 16 bytes serial, u16+SPKI
+ *            u64 not after, 16 bytes serial, u16+tier, u16+segment, u16+SPKI
  *   reply    u16 number, the same, each: u8 status, u16+DER when OK, u16+text otherwise
  *   checkpoint        u64 seq, 32 bytes hash (of the audit log: checkpoint.h)
  *   checkpoint reply  u8 status, u16+(u64 time, signature) when OK, u16+text otherwise
@@ -14,11 +14,11 @@
 
 #include "server/credential/signer.h"
 
-enum { SIGNER_VERSION = 1, SIGNER_HEAD_LEN = 6, SIGNER_TEXT_MAX = DETAIL_SIZE - 1 };
+enum { SIGNER_VERSION = 2, SIGNER_HEAD_LEN = 6, SIGNER_TEXT_MAX = DETAIL_SIZE - 1 };
 enum {
-    SIGNER_REQUEST_MAX =
-        SIGNER_HEAD_LEN + 2 +
-        SIGNER_BATCH_MAX * (1 + 32 + 8 + 8 + PROFILE_SERIAL_LEN + 2 + KEY_SPKI_MAX),
+    SIGNER_REQUEST_MAX = SIGNER_HEAD_LEN + 2 +
+                         SIGNER_BATCH_MAX * (1 + 32 + 8 + 8 + PROFILE_SERIAL_LEN + 2 + 15 + 2 +
+                                             SEGMENT_MAX + 2 + KEY_SPKI_MAX),
     SIGNER_REPLY_MAX = SIGNER_HEAD_LEN + 2 + SIGNER_BATCH_MAX * (1 + 2 + CERTIFICATE_DER_MAX),
     SIGNER_HELLO_MAX = SIGNER_HEAD_LEN + 1 + 2 + SIGNER_TEXT_MAX + 2 * (2 + CERTIFICATE_DER_MAX)
 };
@@ -46,7 +46,8 @@ MUST_USE enum status signer_frame_receive(int fd, enum signer_frame type, uint8_
 MUST_USE enum status signer_request_receive(int fd, enum signer_frame *type, uint8_t *buffer,
                                             size_t cap, struct bytes *body);
 
-/* One job of a request. TRUNCATED, or LIMIT for an SPKI over KEY_SPKI_MAX. */
+/* One job of a request. TRUNCATED; LIMIT for an SPKI over KEY_SPKI_MAX, or a text that is longer than
+ * its field; MALFORMED for a text with a zero in it. */
 void signer_job_write(struct writer *w, const struct sign_job *job);
 MUST_USE enum status signer_job_read(struct bytes *body, struct sign_job *job);
 /* Its answer. The status is OK, INVALID or INTERNAL. */

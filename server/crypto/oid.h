@@ -48,10 +48,12 @@
 #define OID_TCG_KP_EK   "\x67\x81\x05\x08\x01" /* tcg-kp-EKCertificate */
 
 /* Name attributes. */
-#define OID_COMMON_NAME      "\x55\x04\x03"
-#define OID_SERIAL_NUMBER    "\x55\x04\x05"
-#define OID_TPM_MANUFACTURER "\x67\x81\x05\x02\x01"
-#define OID_TPM_MODEL        "\x67\x81\x05\x02\x02"
-#define OID_TPM_VERSION      "\x67\x81\x05\x02\x03"
+#define OID_COMMON_NAME       "\x55\x04\x03"
+#define OID_ORGANIZATION      "\x55\x04\x0a"
+#define OID_ORGANIZATION_UNIT "\x55\x04\x0b"
+#define OID_SERIAL_NUMBER     "\x55\x04\x05"
+#define OID_TPM_MANUFACTURER  "\x67\x81\x05\x02\x01"
+#define OID_TPM_MODEL         "\x67\x81\x05\x02\x02"
+#define OID_TPM_VERSION       "\x67\x81\x05\x02\x03"
 
 #endif

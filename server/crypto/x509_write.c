@@ -40,13 +40,22 @@ enum status x509_write_signed(struct writer *w, const struct private_key *key, s
     return w->overflow ? STATUS_LIMIT : STATUS_OK;
 }
 
-void x509_write_common_name(struct writer *w, const char *common_name) {
-    size_t name = der_open(w, DER_SEQUENCE), set = der_open(w, DER_SET),
-           pair = der_open(w, DER_SEQUENCE);
-    der_write(w, DER_OID, DER_OID_OF(OID_COMMON_NAME));
-    der_write(w, DER_UTF8_STRING, bytes_of_text(common_name));
+static void write_name_part(struct writer *w, struct bytes oid, const char *value) {
+    if (value == NULL) {
+        return;
+    }
+    size_t set = der_open(w, DER_SET), pair = der_open(w, DER_SEQUENCE);
+    der_write(w, DER_OID, oid);
+    der_write(w, DER_UTF8_STRING, bytes_of_text(value));
     der_close(w, pair);
     der_close(w, set);
+}
+
+void x509_write_subject(struct writer *w, const struct x509_subject *subject) {
+    size_t name = der_open(w, DER_SEQUENCE);
+    write_name_part(w, DER_OID_OF(OID_ORGANIZATION), subject->organization);
+    write_name_part(w, DER_OID_OF(OID_ORGANIZATION_UNIT), subject->unit);
+    write_name_part(w, DER_OID_OF(OID_COMMON_NAME), subject->common_name);
     der_close(w, name);
 }
 

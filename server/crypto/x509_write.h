@@ -13,8 +13,12 @@ void x509_write_algorithm(struct writer *w, const struct private_key *key);
 /* SEQUENCE { tbs, algorithm, signature over tbs }. INTERNAL, LIMIT. */
 MUST_USE enum status x509_write_signed(struct writer *w, const struct private_key *key,
                                        struct bytes tbs);
-/* A Name of one commonName, UTF8String. */
-void x509_write_common_name(struct writer *w, const char *common_name);
+/* A Name of organizationName, organizationalUnitName and commonName, in this order, each a
+ * UTF8String of its own; NULL: without it. */
+struct x509_subject {
+    const char *organization, *unit, *common_name;
+};
+void x509_write_subject(struct writer *w, const struct x509_subject *subject);
 /* One Extension; `value` is the DER inside its OCTET STRING. */
 void x509_write_extension(struct writer *w, struct bytes oid, bool critical, struct bytes value);
 /* The key identifier of RFC 7093 2 (1): the first 160 bits of SHA-256 over the BIT STRING's bytes.

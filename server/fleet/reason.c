@@ -14,6 +14,7 @@ const char *decision_reason_name(enum decision_reason reason) {
         [REASON_QUARANTINED] = "quarantined",
         [REASON_RETIRED] = "retired",
         [REASON_PENDING_APPROVAL] = "pending_approval",
+        [REASON_TIER_TOO_LOW] = "tier_too_low",
     };
     size_t i = (size_t)reason;
     return i < sizeof names / sizeof names[0] ? names[i] : "unknown";

@@ -15,12 +15,13 @@
 
 /* How it is kept. A device, once known, stays; what may change about its standing is one word, so
  * that readers see all of it or none. A credential is immutable but for its revocation;
- * how well its key is guarded is a bit of its flags. Readers
+ * how well its key is guarded, and the tier it was given for, are bits of its flags. Readers
  * take the word (or the flag) with acquire before they look at anything else: it is written last. */
 
 enum { RAW_ID = 16, RETIRED_MAX = 1024, FIRST_BUCKETS = 1024 };
 enum { BUCKETS_MAX = 1 << 24 };
 enum { CREDENTIAL_REVOKED = 1, CREDENTIAL_KNOWN = 2, CREDENTIAL_KEY_IN_TPM = 4 };
+enum { CREDENTIAL_TIER_SHIFT = 8 }; /* the tier that it was given for, in 8 bits */
 static const int64_t LEASE_LAPSED =
     -1; /* there was one, before the start; when it ended is not known */
 
@@ -445,12 +446,22 @@ enum status fleet_put_credential(struct fleet_table *table, const struct credent
     cds_lfht_node_init(&credential->by_serial);
     atomic_store(&credential->flags,
                  CREDENTIAL_KNOWN | (row->revoked != 0 ? CREDENTIAL_REVOKED : 0U) |
-                     (row->key_protection == KEY_IN_TPM ? CREDENTIAL_KEY_IN_TPM : 0U));
+                     (row->key_protection == KEY_IN_TPM ? CREDENTIAL_KEY_IN_TPM : 0U) |
+                     ((uint32_t)row->tier & 0xff) << CREDENTIAL_TIER_SHIFT);
     link_credential(device, credential);
     index_add(&table->by_sha256, &credential->by_sha256, hash_of(table, credential->sha256));
     index_add(&table->by_serial, &credential->by_serial, hash_of(table, serial));
     atomic_fetch_add(&table->num_credentials, 1);
     return STATUS_OK;
+}
+
+static void revoke_above(struct device *device, enum tier tier) {
+    for (struct credential *c = atomic_load(&device->credentials); c != NULL;
+         c = atomic_load(&c->next)) {
+        if ((atomic_load(&c->flags) >> CREDENTIAL_TIER_SHIFT & 0xff) > (uint32_t)tier) {
+            (void)atomic_fetch_or(&c->flags, CREDENTIAL_REVOKED);
+        }
+    }
 }
 
 static void revoke_all_of(struct device *device) {
@@ -488,6 +499,27 @@ void fleet_revoke_model(struct fleet_table *table, const char *model) {
     for (size_t i = 0; i < table->device_pool.num; i++) {
         struct device *device = pool_at(&table->device_pool, i);
         if (all || atomic_load(&device->standing) >> 32 == number) {
+            revoke_all_of(device);
+        }
+    }
+}
+
+void fleet_revoke_above(struct fleet_table *table, const char *device_id, enum tier tier) {
+    struct device *device = writer_device(table, device_id);
+    if (device != NULL) {
+        revoke_above(device, tier);
+    }
+}
+
+void fleet_revoke_below(struct fleet_table *table, const char *model, enum tier tier) {
+    uint32_t number = 0;
+    if (!names_find(table->models, &number, model)) {
+        return;
+    }
+    for (size_t i = 0; i < table->device_pool.num; i++) {
+        struct device *device = pool_at(&table->device_pool, i);
+        uint64_t standing = atomic_load(&device->standing);
+        if (standing >> 32 == number && (standing & 0xff) < (uint64_t)tier) {
             revoke_all_of(device);
         }
     }

@@ -32,7 +32,8 @@ enum decision_reason {
     REASON_CREDENTIAL_REVOKED,
     REASON_QUARANTINED,
     REASON_RETIRED,
-    REASON_PENDING_APPROVAL
+    REASON_PENDING_APPROVAL,
+    REASON_TIER_TOO_LOW /* trusted, and less than its model asks for: standing.h */
 };
 const char *
 decision_reason_name(enum decision_reason reason); /* "trusted", "unknown_device", ... */
@@ -41,7 +42,8 @@ struct decision { /* a copy: nothing borrowed */
     bool allow;
     enum decision_reason reason;
     char device_id[STORE_ID], model[STORE_NAME]; /* "" when unknown */
-    enum tier tier;
+    enum tier tier;                              /* of the latest appraisal */
+    char segment[STORE_SEGMENT]; /* of what is allowed; "": none. Set by standing.h */
     /* Of the credential that was asked for, or else of the newest one that is valid now;
      * has_credential: there is one. */
     bool has_credential;
@@ -81,6 +83,10 @@ void fleet_revoke_credential(struct fleet_table *table, const char *serial);
  * whole fleet is looked at for a model. */
 void fleet_revoke_device(struct fleet_table *table, const char *device_id);
 void fleet_revoke_model(struct fleet_table *table, const char *model);
+/* Those of a device that were given for a higher tier than this one; those of a model's devices that
+ * came to a lower tier than this one. */
+void fleet_revoke_above(struct fleet_table *table, const char *device_id, enum tier tier);
+void fleet_revoke_below(struct fleet_table *table, const char *model, enum tier tier);
 /* Drops credentials that expired over FLEET_REMEMBERS_S ago. Looks at `limit` devices, and goes on
  * from there the next time. */
 void fleet_prune(struct fleet_table *table, int64_t now, unsigned limit);

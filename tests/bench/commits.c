@@ -96,7 +96,8 @@ static void fill(struct task *t, uint64_t i) {
     memcpy(t->appraisal.device_id, t->device.id, STORE_ID);
     id_new(t->appraisal.id, now_ms);
     memcpy(t->device.appraisal_id, t->appraisal.id, STORE_ID);
-    t->credential = (struct credential_row){.not_before = now - 60, .not_after = now + 3600};
+    t->credential = (struct credential_row){
+        .tier = TIER_MEASURED, .not_before = now - 60, .not_after = now + 3600};
     memcpy(t->credential.device_id, t->device.id, STORE_ID);
     memcpy(t->credential.appraisal_id, t->appraisal.id, STORE_ID);
     random_bytes(t->credential.sha256, 32);

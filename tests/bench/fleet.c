@@ -57,6 +57,7 @@ static void insert_policy(struct store_writer *writer, int64_t now) {
                               .pcr_selection = "sha256:0,1,2,3,4,5,6,7,8,9,14",
                               .credential_lifetime_s = 3600,
                               .enrolment = "open",
+                              .credential_tier = TIER_MEASURED,
                               .created = now,
                               .updated = now,
                               .version = 1};
@@ -113,7 +114,8 @@ static void issue_identity(const struct making *making, struct writer *der, stru
 static void insert_credential(const struct making *making, const struct device_row *device,
                               char serial[static STORE_SERIAL]) {
     uint8_t number[16];
-    struct credential_row row = {.not_before = making->now - 60, .not_after = making->now + DAY};
+    struct credential_row row = {
+        .tier = TIER_MEASURED, .not_before = making->now - 60, .not_after = making->now + DAY};
     random_bytes(number, sizeof number);
     number[0] = (uint8_t)((number[0] & 0x7F) | 1);
     random_bytes(row.sha256, sizeof row.sha256);

@@ -94,7 +94,8 @@ static enum status add_rest(struct store_writer *writer, const struct device_see
     if (status != STATUS_OK) {
         return status;
     }
-    struct credential_row credential = {.not_before = now - 3600, .not_after = now + 30 * 86400};
+    struct credential_row credential = {
+        .tier = 3, .not_before = now - 3600, .not_after = now + 30 * 86400};
     memcpy(credential.serial, from->serial, sizeof credential.serial);
     memcpy(credential.device_id, from->id, sizeof credential.device_id);
     memcpy(credential.appraisal_id, from->appraisal, sizeof credential.appraisal_id);
@@ -114,6 +115,7 @@ static enum status add_models(struct store_writer *writer, int64_t now, struct d
         struct model_row model = {.pcr_selection = "sha256:0-9,14",
                                   .credential_lifetime_s = 3600,
                                   .enrolment = "open",
+                                  .credential_tier = 3,
                                   .created = now,
                                   .updated = now};
         model_name(model.name, i);

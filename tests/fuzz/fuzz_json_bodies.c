@@ -51,6 +51,16 @@ static void check_ids(const void *at, const struct field *field) {
     }
 }
 
+static void check_segments(const void *at, const struct field *field) {
+    struct segments segments;
+    memcpy(&segments, at, sizeof segments);
+    const char *const label[] = {segments.measured, segments.verified_boot, segments.identified};
+    for (size_t i = 0; i < sizeof label / sizeof label[0]; i++) {
+        hold(label[i] == NULL ||
+             (segments.given && label[i][0] != '\0' && strlen(label[i]) <= (size_t)field->max));
+    }
+}
+
 static void check_certification(const struct key_certification *in, bool required) {
     const struct bytes parts[] = {in->certify_info, in->signature, in->key_public};
     for (size_t i = 0; i < 3; i++) {
@@ -95,6 +105,9 @@ static void check_field(const struct field *field, const void *at) {
         break;
     case FIELD_SUBJECTS:
         check_subjects(at, field);
+        break;
+    case FIELD_SEGMENTS:
+        check_segments(at, field);
         break;
     case FIELD_KEY_CERTIFICATION:
         check_certification(at, field->required);

@@ -111,7 +111,7 @@ octets() {
     printf '\000\001'
     printf 0123456789abcdef0123456789abcdef
     printf '\000\000\000\000\152\261\073\200\000\000\000\000\152\261\111\220'
-    printf '0123456789abcdef\000\133'
+    printf '0123456789abcdef\000\010measured\000\004corp\000\133'
     openssl pkey -in p256.key -pubout -outform DER
 } >"$seeds/signer_wire/job"
 printf '\001\000\000\004\060\002\005\000\001\000\003why\002\000\000' >"$seeds/signer_wire/answers"

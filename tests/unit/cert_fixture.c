@@ -86,7 +86,7 @@ static void write_name(struct writer *w, const char *common_name) {
     if (common_name == NULL) {
         der_write(w, DER_SEQUENCE, bytes_of(NULL, 0));
     } else {
-        x509_write_common_name(w, common_name);
+        x509_write_subject(w, &(struct x509_subject){.common_name = common_name});
     }
 }
 

@@ -77,6 +77,7 @@ struct signer *signer_fixture_start(const char *folder) {
 struct sign_job sample_job(unsigned n) {
     struct private_key *key;
     struct sign_job job = {.profile = PROFILE_ACCESS,
+                           .tier = "measured",
                            .not_before = clock_unix() - 60,
                            .not_after = clock_unix() + 3600};
     job.spki_len = make_spki(job.spki, &key);

@@ -91,6 +91,7 @@ struct model_row sample_model(const char *name) {
                             .pcr_selection = "sha256:0,7",
                             .credential_lifetime_s = 3600,
                             .enrolment = "open",
+                            .credential_tier = 3,
                             .created = 100,
                             .updated = 100};
     (void)snprintf(row.name, sizeof row.name, "%s", name);
@@ -126,7 +127,7 @@ struct device_row sample_device(const char *model, unsigned n) {
 }
 
 struct credential_row sample_credential(unsigned n, unsigned device_n) {
-    struct credential_row row = {.not_before = 1000, .not_after = 2000};
+    struct credential_row row = {.tier = 3, .not_before = 1000, .not_after = 2000};
     sample_id(row.serial, 'c', n);
     sample_id(row.device_id, 'd', device_n);
     sample_id(row.appraisal_id, 'p', n);

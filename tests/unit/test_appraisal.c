@@ -63,8 +63,7 @@ static enum verdict judge(void) {
                                             .exception = exception,
                                             .num_exceptions = num_exceptions}),
         STATUS_OK);
-    ck_assert_int_eq(appraisal.tier,
-                     appraisal.verdict == VERDICT_TRUSTED ? TIER_MEASURED : TIER_NONE);
+    ck_assert_int_eq(appraisal.tier > TIER_NONE, appraisal.verdict == VERDICT_TRUSTED);
     return appraisal.verdict;
 }
 

@@ -56,6 +56,7 @@ static struct certificate_request request_of(enum profile profile) {
         request.san_uri = identity_uri;
     } else if (profile == PROFILE_ACCESS) {
         request.san_uri = access_uri;
+        request.tier = "measured";
     } else if (profile == PROFILE_SERVER) {
         request.san[0] = "gate.example.org";
         request.san[1] = "192.0.2.1";
@@ -225,7 +226,7 @@ START_TEST(identifiers_serial_validity_and_names_are_as_asked) {
     ck_assert_int_eq(certificate_parse(&ca, bytes_of(ca_der[0], ca_len[0]), NULL), STATUS_OK);
     ck_assert_int_eq(leaf.not_before, request.not_before);
     ck_assert_int_eq(leaf.not_after, request.not_after);
-    ck_assert_str_eq(leaf.subject, "CN=0123456789abcdef0123456789abcdef");
+    ck_assert_str_eq(leaf.subject, "OU=measured, CN=0123456789abcdef0123456789abcdef");
     ck_assert_str_eq(leaf.issuer, ca.subject);
     ck_assert_str_eq(leaf.san_uri, access_uri);
     ck_assert(!leaf.is_ca && ca.is_ca);
@@ -241,6 +242,35 @@ START_TEST(identifiers_serial_validity_and_names_are_as_asked) {
             "openssl x509 -inform DER -in leaf.der -noout -pubkey | openssl pkey -pubin -outform "
             "DER | tail -c 65 | "
             "sha256sum | cut -c1-40 | tr -d '\\n' | tr a-f A-F >b; cmp a b");
+}
+END_TEST
+
+/* As proxies see it that take a subject apart by text (RFC 2253, as nginx has it). */
+START_TEST(access_credential_says_its_tier_and_its_segment) {
+    static const char longest[] = "a23456789.123456789-123456789_123456789.123456789-123456789_123";
+    static const struct {
+        const char *tier, *segment, *subject;
+    } cases[] = {
+        {"measured", "corp", "CN=0123456789abcdef0123456789abcdef,OU=measured,O=corp"},
+        {"verified_boot", "net.7-b_c",
+         "CN=0123456789abcdef0123456789abcdef,OU=verified_boot,O=net.7-b_c"},
+        {"identified", NULL, "CN=0123456789abcdef0123456789abcdef,OU=identified"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct certificate_request request = request_of(PROFILE_ACCESS);
+        request.tier = cases[i].tier;
+        request.segment = cases[i].segment;
+        lab_write("leaf.der", issue(CA_P256, &request));
+        lab_run("openssl x509 -inform DER -in leaf.der -noout -subject -nameopt RFC2253 | "
+                "sed 's/^subject=//' | tr -d '\\n' >subject");
+        ck_assert_str_eq((const char *)lab_read("subject").data, cases[i].subject);
+    }
+    struct certificate_request request = request_of(PROFILE_ACCESS);
+    struct certificate c;
+    request.segment = longest;
+    ck_assert_uint_eq(strlen(longest), SEGMENT_MAX);
+    ck_assert_int_eq(certificate_parse(&c, issue(CA_P256, &request), NULL), STATUS_OK);
+    ck_assert(strstr(c.subject, longest) != NULL);
 }
 END_TEST
 
@@ -551,6 +581,49 @@ START_TEST(key_that_is_weak_odd_or_of_another_kind_is_refused) {
 }
 END_TEST
 
+START_TEST(tier_or_segment_that_is_none_is_refused) {
+    static const char *tiers[] = {NULL, "", "none", "Measured", "measured ", "measure", "unknown"};
+    static const char *segments[] = {
+        "",
+        "Corp",
+        "a b",
+        "a,OU=measured",
+        "a=b",
+        "a+b",
+        "caf\xC3\xA9",
+        "a\nb",
+        "a\\,b",
+        "a/b",
+        "\"a\"",
+        "a:b",
+        "a\x7F",
+        "a23456789.123456789-123456789_123456789.123456789-123456789_1234"};
+    for (size_t i = 0; i < sizeof tiers / sizeof tiers[0]; i++) {
+        struct certificate_request request = request_of(PROFILE_ACCESS);
+        request.tier = tiers[i];
+        assert_refused(&request, "its tier is none that earns it");
+    }
+    for (size_t i = 0; i < sizeof segments / sizeof segments[0]; i++) {
+        struct certificate_request request = request_of(PROFILE_ACCESS);
+        request.segment = segments[i];
+        assert_refused(&request, "its segment is not of");
+    }
+}
+END_TEST
+
+START_TEST(tier_and_segment_are_for_access_credentials_alone) {
+    static const enum profile others[] = {PROFILE_IDENTITY, PROFILE_SERVER, PROFILE_CLIENT};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        struct certificate_request request = request_of(others[i]);
+        request.tier = "measured";
+        assert_refused(&request, "tier and segment are not for it");
+        request.tier = NULL;
+        request.segment = "corp";
+        assert_refused(&request, "tier and segment are not for it");
+    }
+}
+END_TEST
+
 START_TEST(serial_of_zero_is_refused) {
     struct certificate_request request = request_of(PROFILE_ACCESS);
     memset(request.serial, 0, sizeof request.serial);
@@ -657,6 +730,7 @@ int main(void) {
     tcase_add_loop_test(
         issued, ca_is_critical_limited_to_leaves_and_signs_certificates_and_crls_only, 0, NUM_CAS);
     tcase_add_test(issued, identifiers_serial_validity_and_names_are_as_asked);
+    tcase_add_test(issued, access_credential_says_its_tier_and_its_segment);
     tcase_add_test(issued, serials_top_bit_is_cleared_and_short_ones_are_written_short);
     tcase_add_test(issued, utf8_common_names_are_taken);
     TCase *refused = tcase_create("refused");
@@ -673,6 +747,8 @@ int main(void) {
     tcase_add_test(refused, host_names_are_for_servers_and_servers_need_one);
     tcase_add_test(refused, key_that_is_weak_odd_or_of_another_kind_is_refused);
     tcase_add_test(refused, key_given_as_rsaes_oaep_is_refused);
+    tcase_add_test(refused, tier_or_segment_that_is_none_is_refused);
+    tcase_add_test(refused, tier_and_segment_are_for_access_credentials_alone);
     tcase_add_test(refused, serial_of_zero_is_refused);
     tcase_add_test(refused, profile_of_no_number_is_refused);
     TCase *issuers = tcase_create("issuers");

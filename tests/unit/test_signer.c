@@ -109,6 +109,9 @@ static struct sign_job job_of(enum profile profile) {
     private_key_public(cert_key(0), &key);
     ck_assert_int_eq(public_key_to_spki(&w, &key), STATUS_OK);
     job.spki_len = w.len;
+    if (profile == PROFILE_ACCESS) {
+        memcpy(job.tier, "measured", sizeof "measured");
+    }
     job.not_before = now - 30;
     job.not_after = now + HOUR;
     random_bytes(job.serial, sizeof job.serial);
@@ -126,6 +129,8 @@ START_TEST(signer_signs_both_profiles_under_their_own_authority) {
     ck_assert_int_eq(signer_sign(signer, jobs, 2, NULL), STATUS_OK);
     static const char *uris[] = {"spiffe://example.org/identity/0123456789abcdef0123456789abcdef",
                                  "spiffe://example.org/device/0123456789abcdef0123456789abcdef"};
+    static const char *subjects[] = {"CN=0123456789abcdef0123456789abcdef",
+                                     "OU=measured, CN=0123456789abcdef0123456789abcdef"};
     static const char *authorities[] = {"identity", "access"};
     for (size_t i = 0; i < 2; i++) {
         struct certificate c;
@@ -134,7 +139,7 @@ START_TEST(signer_signs_both_profiles_under_their_own_authority) {
         ck_assert_int_eq(jobs[i]->status, STATUS_OK);
         ck_assert_int_eq(certificate_parse(&c, der, NULL), STATUS_OK);
         ck_assert_str_eq(c.san_uri, uris[i]);
-        ck_assert_str_eq(c.subject, "CN=0123456789abcdef0123456789abcdef");
+        ck_assert_str_eq(c.subject, subjects[i]);
         ck_assert_int_eq(c.not_after, jobs[i]->not_after);
         digest_compute(HASH_SHA256, der, digest);
         ck_assert_mem_eq(digest, jobs[i]->sha256, 32);
@@ -254,6 +259,23 @@ static void with_bytes_after_the_key(struct sign_job *job) {
 static void with_a_point_off_the_curve(struct sign_job *job) {
     job->spki[job->spki_len - 1] ^= 1;
 }
+static void of_no_tier(struct sign_job *job) {
+    memset(job->tier, 0, sizeof job->tier);
+}
+static void of_a_made_up_tier(struct sign_job *job) {
+    memcpy(job->tier, "privileged", sizeof "privileged");
+}
+static void of_a_segment_with_a_comma(struct sign_job *job) {
+    memcpy(job->segment, "a,OU=measured", sizeof "a,OU=measured");
+}
+static void identity_of_a_tier(struct sign_job *job) {
+    job->profile = PROFILE_IDENTITY;
+}
+static void identity_of_a_segment(struct sign_job *job) {
+    job->profile = PROFILE_IDENTITY;
+    memset(job->tier, 0, sizeof job->tier);
+    memcpy(job->segment, "corp", sizeof "corp");
+}
 static void with_an_odd_key(struct sign_job *job) {
     memset(job->spki, 0x30, sizeof job->spki);
     job->spki_len = sizeof job->spki;
@@ -284,6 +306,11 @@ static const struct {
     {with_bytes_after_the_key, "key"},
     {with_a_point_off_the_curve, "curve"},
     {with_an_odd_key, "key"},
+    {of_no_tier, "tier"},
+    {of_a_made_up_tier, "tier"},
+    {of_a_segment_with_a_comma, "segment"},
+    {identity_of_a_tier, "not for it"},
+    {identity_of_a_segment, "not for it"},
 };
 
 START_TEST(job_that_breaks_a_rule_is_refused_alone) {
@@ -567,9 +594,10 @@ START_TEST(answer_that_is_malformed_is_refused) {
 END_TEST
 
 START_TEST(job_goes_over_the_wire_unchanged_and_no_prefix_of_it_does) {
-    struct sign_job job = job_of(PROFILE_IDENTITY), back = {0};
+    struct sign_job job = job_of(PROFILE_ACCESS), back = {0};
     uint8_t buffer[1024];
     struct writer w = writer_of(buffer, sizeof buffer);
+    memcpy(job.segment, "corp", sizeof "corp");
     signer_job_write(&w, &job);
     for (size_t len = 0; len < w.len; len++) {
         struct bytes in = cert_exact(bytes_of(buffer, len)), rest = in;
@@ -581,6 +609,46 @@ START_TEST(job_goes_over_the_wire_unchanged_and_no_prefix_of_it_does) {
     ck_assert_int_eq(signer_job_read(&rest, &back), STATUS_OK);
     ck_assert_uint_eq(rest.len, 0);
     ck_assert_mem_eq(&back, &job, sizeof job);
+}
+END_TEST
+
+START_TEST(job_whose_tier_or_segment_is_no_short_text_is_refused) {
+    enum { TIER_AT = 1 + 32 + 16 + PROFILE_SERIAL_LEN };
+    static const struct {
+        size_t tier_len, segment_len, zero_at;
+        enum status status;
+    } cases[] = {
+        {15, SEGMENT_MAX, 0, STATUS_OK},
+        {16, 0, 0, STATUS_LIMIT},
+        {65535, 0, 0, STATUS_LIMIT},
+        {8, SEGMENT_MAX + 1, 0, STATUS_LIMIT},
+        {8, 4, TIER_AT + 2 + 3, STATUS_MALFORMED},
+        {8, 4, TIER_AT + 2 + 8 + 2, STATUS_MALFORMED},
+    };
+    static uint8_t buffer[66000];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct sign_job back = {.spki_len = 7777};
+        struct writer w = writer_of(buffer, sizeof buffer);
+        for (size_t n = 0; n < TIER_AT; n++) {
+            write_u8(&w, 1);
+        }
+        write_u16be(&w, (uint16_t)cases[i].tier_len);
+        for (size_t n = 0; n < cases[i].tier_len; n++) {
+            write_u8(&w, 't');
+        }
+        write_u16be(&w, (uint16_t)cases[i].segment_len);
+        for (size_t n = 0; n < cases[i].segment_len; n++) {
+            write_u8(&w, 's');
+        }
+        write_u16be(&w, 0);
+        if (cases[i].zero_at != 0) {
+            buffer[cases[i].zero_at] = 0;
+        }
+        struct bytes rest = writer_bytes(&w);
+        ck_assert_int_eq(signer_job_read(&rest, &back), cases[i].status);
+        ck_assert_uint_eq(rest.len, cases[i].status == STATUS_OK ? 0 : w.len);
+        ck_assert(cases[i].status == STATUS_OK || back.spki_len == 7777);
+    }
 }
 END_TEST
 
@@ -867,6 +935,7 @@ int main(void) {
     tcase_add_test(wire, child_hangs_up_on_random_bytes);
     tcase_add_test(wire, answer_that_is_malformed_is_refused);
     tcase_add_test(wire, job_goes_over_the_wire_unchanged_and_no_prefix_of_it_does);
+    tcase_add_test(wire, job_whose_tier_or_segment_is_no_short_text_is_refused);
     tcase_add_test(wire, frame_that_never_comes_expires);
     TCase *death = tcase_create("death");
     tcase_add_test(death, parent_outlives_its_signer_and_says_so_each_time);

@@ -108,7 +108,7 @@ static void remove_folder(void) {
 
 static void check_rows(void) {
     expect("SELECT *, (SELECT count(*) FROM model) FROM model WHERE name = 'edge'",
-           "edge|an edge|sha256:0,7|3600|open|0|11|12|3|2");
+           "edge|an edge|sha256:0,7|3600|open|0|11|12|3|3||||2");
     expect("SELECT num, hex(id), model, label, state, created_by, activated_by, created, updated,"
            " activated, retired, version, document, count(*) FROM baseline",
            "4|00000000000000000000000000000000|edge|fw|4|alice|bob|1|2|3|4|5|{}|1");
@@ -134,11 +134,12 @@ static void check_rows(void) {
            " ORDER BY state)",
            "1:1,2:1,3:1,4:1");
     expect("SELECT num, hex(device_id), model, verdict, tier, created_ms, findings, facts,"
-           " key_protection FROM appraisal",
-           "3|D1000000000000000000000000000000|edge|1|3|5|[]|{}|0");
-    expect("SELECT hex(device_id), not_before, not_after, revoked, reason, key_protection FROM"
-           " credential",
-           "D1000000000000000000000000000000|10|20|15|lost|0");
+           " key_protection, segment FROM appraisal",
+           "3|D1000000000000000000000000000000|edge|1|3|5|[]|{}|0|");
+    expect("SELECT hex(device_id), not_before, not_after, revoked, reason, key_protection, tier, "
+           "segment"
+           " FROM credential",
+           "D1000000000000000000000000000000|10|20|15|lost|0|3|");
     expect("SELECT name, role FROM operator", "alice|admin");
     expect("SELECT name, disabled FROM proxy", "edge-1|1");
     expect("SELECT seq, action, after FROM audit", "1|init|{}");
