@@ -11,6 +11,8 @@
 #define OID_P384     "\x2B\x81\x04\x00\x22"                 /* secp384r1 */
 #define OID_P521     "\x2B\x81\x04\x00\x23"                 /* secp521r1 */
 #define OID_ED25519  "\x2B\x65\x70"
+/* id-alg-hss-lms-hashsig (RFC 9708) */
+#define OID_HSS_LMS "\x2A\x86\x48\x86\xF7\x0D\x01\x09\x10\x03\x11"
 
 /* Signatures. */
 #define OID_MGF1         "\x2A\x86\x48\x86\xF7\x0D\x01\x01\x08"
