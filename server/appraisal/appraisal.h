@@ -34,6 +34,9 @@ struct finding {
  * full. */
 struct bytes findings_json(struct arena *arena, const struct finding *finding, size_t num);
 
+/* Every code that a finding may have, by alphabet; NULL ends it. api/openapi.yaml lists the same. */
+extern const char *const finding_codes[];
+
 /* One finding that one device may have until it ends; the same code, rule, PCR and found value, so
  * that nothing else slips through. */
 struct appraisal_exception {

@@ -39,3 +39,37 @@ const char *severity_name(enum severity severity) {
     }
     return "info";
 }
+
+const char *const finding_codes[] = {
+    "authority_not_allowed",
+    "command_line_missing",
+    "command_line_not_allowed",
+    "data_not_bound",
+    "db_entry_not_allowed",
+    "dbx_entry_missing",
+    "event_missing",
+    "event_not_allowed",
+    "firmware_not_allowed",
+    "image_missing",
+    "image_not_allowed",
+    "image_unexpected",
+    "initrd_missing",
+    "initrd_not_allowed",
+    "key_exchange_key_not_allowed",
+    "leaked_key",
+    "log_missing",
+    "no_active_baseline",
+    "pcr_mismatch",
+    "pcr_not_quoted",
+    "pcr_unlisted",
+    "platform_key_not_allowed",
+    "sbat_level_missing",
+    "sbat_level_too_low",
+    "secure_boot_audit_mode",
+    "secure_boot_distrusted",
+    "secure_boot_off",
+    "secure_boot_setup_mode",
+    "secure_boot_variable_missing",
+    "tpm_firmware_too_old",
+    NULL,
+};

@@ -4,7 +4,8 @@
 #include "server/appraisal/rule_text.h"
 
 const struct rule_family *const rule_families[] = {
-    &rule_pcrs,
+    &rule_pcrs,   &rule_secure_boot, &rule_firmware, &rule_boot_chain, &rule_kernel_command_line,
+    &rule_initrd, &rule_sbat,        &rule_events,   &rule_tpm,
 };
 const size_t num_rule_families = sizeof rule_families / sizeof *rule_families;
 
@@ -64,6 +65,30 @@ bool judging_logged(struct judging *j, unsigned pcr) {
             j->facts->has_log ? "The event log has nothing of this PCR in the quoted bank"
                               : "The device sent no event log",
             pcr, pcr_meaning(pcr));
+    }
+    return false;
+}
+
+bool judging_settings(struct judging *j) {
+    enum { SECURE_BOOT_PCR = 7 };
+    const struct fact_secure_boot *facts = &j->facts->secure_boot;
+    if (!judging_logged(j, SECURE_BOOT_PCR)) {
+        return false;
+    }
+    if (facts->distrusted_why == NULL) {
+        return true;
+    }
+    struct finding *finding = judging_add(j, "secure_boot_distrusted", SEVERITY_DENY);
+    if (finding != NULL) {
+        finding->pcr = SECURE_BOOT_PCR;
+        finding->event =
+            facts->distrusted_event == FACT_NO_EVENT ? -1 : (int)facts->distrusted_event;
+        finding->found = shown_text(j->arena, facts->distrusted_why);
+        finding->remediation = arena_printf(
+            j->arena,
+            "What the firmware measured of Secure Boot is not to be believed (%s): restart the "
+            "device with debugging off; if it stays, have the firmware looked at.",
+            finding->found);
     }
     return false;
 }

@@ -50,7 +50,8 @@ struct rule_family {
      * NULL: never. */
     bool (*states_boot_keys)(const void *rules);
 };
-extern const struct rule_family rule_pcrs;
+extern const struct rule_family rule_pcrs, rule_secure_boot, rule_firmware, rule_boot_chain,
+    rule_kernel_command_line, rule_initrd, rule_sbat, rule_events, rule_tpm;
 /* In the order of findings. unlisted_pcrs is no family of its own: it is judged last, by what the
  * others cover. */
 extern const struct rule_family *const rule_families[];
@@ -69,6 +70,9 @@ bool judging_quoted(struct judging *j, unsigned pcr);
 /* True when facts tell everything that the PCR holds: it is quoted, and the log replays to it, or
  * nothing was measured into it. Else a denial: "pcr_not_quoted", or "log_missing". */
 bool judging_logged(struct judging *j, unsigned pcr);
+/* True when PCR 7 is logged, and nothing in it says that the settings are not to be believed. Else a
+ * denial: as above, or "secure_boot_distrusted". */
+bool judging_settings(struct judging *j);
 
 /* Every family that the baseline has, in order, then unlisted_pcrs. *uncovered as in struct appraisal. */
 void judge_rules(struct judging *j, uint32_t *uncovered);

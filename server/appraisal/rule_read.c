@@ -63,7 +63,7 @@ enum status read_object(struct compiling *c, const struct place *at, const char 
     const char *key, *unknown = NULL;
     json_t *member;
     json_object_foreach(at->json, key, member) {
-        unknown = unknown != NULL || contains(known, key) ? unknown : key;
+        unknown = unknown != NULL || known == NULL || contains(known, key) ? unknown : key;
     }
     if (unknown != NULL) {
         struct place place = place_member(at, unknown);
@@ -154,17 +154,39 @@ static int by_digest(const void *a, const void *b, void *context) {
     return order != 0 ? order : (*left > *right) - (*left < *right);
 }
 
+static size_t drop_repeated(struct allowed *allowed) {
+    size_t kept = 1;
+    for (size_t i = 1; i < allowed->num; i++) {
+        uint32_t at = allowed->sorted[i];
+        if (!bytes_equal(allowed->of[at].digest, allowed->of[allowed->sorted[kept - 1]].digest)) {
+            allowed->sorted[kept++] = at;
+        }
+    }
+    return kept;
+}
+
+static enum status make_room(struct compiling *c, struct allowed *out, size_t num) {
+    out->of = arena_array(&c->baseline->arena, num, sizeof *out->of);
+    out->sorted = arena_array(&c->baseline->arena, num, sizeof *out->sorted);
+    return out->of == NULL || out->sorted == NULL ? STATUS_MEMORY : STATUS_OK;
+}
+
+enum status read_one(struct compiling *c, const struct place *at, struct allowed *out,
+                     enum hash_alg alg) {
+    enum status status = make_room(c, out, 1);
+    if (status == STATUS_OK) {
+        status = read_digest(c, at, &out->of[0].digest, alg);
+    }
+    out->num = out->num_distinct = status == STATUS_OK ? 1 : 0;
+    return status;
+}
+
 enum status read_allowed(struct compiling *c, const struct place *at, struct allowed *out,
                          enum hash_alg alg) {
     size_t num = 0;
     enum status status = read_list(c, at, &num, ALLOWED_MAX);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    out->of = arena_array(&c->baseline->arena, num, sizeof *out->of);
-    out->sorted = arena_array(&c->baseline->arena, num, sizeof *out->sorted);
-    if (out->of == NULL || out->sorted == NULL) {
-        return STATUS_MEMORY;
+    if (status == STATUS_OK) {
+        status = make_room(c, out, num);
     }
     for (size_t i = 0; i < num && status == STATUS_OK; i++) {
         struct place element = place_element(at, i);
@@ -174,12 +196,13 @@ enum status read_allowed(struct compiling *c, const struct place *at, struct all
     if (status == STATUS_OK) {
         out->num = num;
         qsort_r(out->sorted, num, sizeof *out->sorted, by_digest, out);
+        out->num_distinct = drop_repeated(out);
     }
     return status;
 }
 
 size_t allowed_find(const struct allowed *allowed, struct bytes digest) {
-    size_t low = 0, high = allowed->num;
+    size_t low = 0, high = allowed->num_distinct;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         struct bytes at = allowed->of[allowed->sorted[middle]].digest;

@@ -22,7 +22,8 @@ struct place place_element(const struct place *in, size_t index);
 MUST_USE enum status place_refuse(struct compiling *c, const struct place *at, const char *format,
                                   ...) PRINTF_LIKE(3, 4);
 
-/* An object with one member at least, all of them among `known`, which NULL ends. */
+/* An object with one member at least, all of them among `known`, which NULL ends. Where members have
+ * names of their own `known` is NULL. */
 MUST_USE enum status read_object(struct compiling *c, const struct place *at,
                                  const char *const *known);
 /* A list of 1..max elements. */
@@ -43,13 +44,17 @@ struct allowed_digest {
 };
 struct allowed {
     struct allowed_digest *of; /* as the document lists them */
-    uint32_t *sorted;          /* their indices by digest */
     size_t num;                /* 0: nothing was read */
+    uint32_t *sorted;          /* their indices by digest; of equal ones the first */
+    size_t num_distinct;
 };
 /* A list of 1..ALLOWED_MAX; each is "<hex>" or {"label": text, "<alg>": "<hex>"}. */
 MUST_USE enum status read_allowed(struct compiling *c, const struct place *at, struct allowed *out,
                                   enum hash_alg alg);
-/* Its index; allowed->num: it is not among them. */
+/* One such digest. */
+MUST_USE enum status read_one(struct compiling *c, const struct place *at, struct allowed *out,
+                              enum hash_alg alg);
+/* Its index, of equal ones the first; allowed->num: it is not among them. */
 size_t allowed_find(const struct allowed *allowed, struct bytes digest);
 bool allowed_has(const struct allowed *allowed, struct bytes digest);
 

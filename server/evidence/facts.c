@@ -13,6 +13,12 @@ const struct fact_bank *facts_bank(const struct facts *facts, enum hash_alg alg)
     return i < facts->num_banks ? &facts->bank[i] : NULL;
 }
 
+int facts_event_pcr(const struct facts *facts, uint32_t event) {
+    return event < facts->num_events && facts->event[event].pcr < PCR_COUNT
+               ? (int)facts->event[event].pcr
+               : -1;
+}
+
 const char *vouching_name(enum vouching vouching) {
     switch (vouching) {
     case VOUCHED_BOUND:

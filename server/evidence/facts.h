@@ -220,6 +220,8 @@ struct facts {
 const struct fact_bank *facts_bank(const struct facts *facts, enum hash_alg alg);
 /* Its position among the facts' banks, for what is parallel to them; facts->num_banks: none. */
 size_t facts_bank_index(const struct facts *facts, enum hash_alg alg);
+/* The PCR of the event with this index in the log; -1: there is no such event. */
+int facts_event_pcr(const struct facts *facts, uint32_t event);
 /* "yes", "no", "unknown" */
 const char *fact_flag_name(enum fact_flag flag);
 

@@ -1,6 +1,7 @@
 /* The contract and the program say the same. */
 #include "api/problem.h"
 #include "api/routes.h"
+#include "server/appraisal/rule.h"
 #include "tests/unit/openapi_reader.h"
 
 #include <check.h>
@@ -291,6 +292,27 @@ START_TEST(a_key_stands_once) {
 }
 END_TEST
 
+START_TEST(finding_codes_are_listed) {
+    size_t codes = openapi_path(doc, 0, "components", "schemas", "FindingCode", "examples", NULL);
+    size_t num = 0;
+    for (; finding_codes[num] != NULL; num++) {
+        ck_assert_msg(openapi_lists(doc, codes, finding_codes[num]), "%s is not listed",
+                      finding_codes[num]);
+        ck_assert(num == 0 || strcmp(finding_codes[num - 1], finding_codes[num]) < 0);
+    }
+    ck_assert_uint_eq(openapi_list_size(doc, codes), num);
+}
+END_TEST
+
+START_TEST(rule_families_are_members_of_the_baseline_document) {
+    for (size_t i = 0; i < num_rule_families; i++) {
+        ck_assert_msg(openapi_path(doc, 0, "components", "schemas", "BaselineDocument",
+                                   "properties", rule_families[i]->name, NULL) != 0,
+                      "%s is not", rule_families[i]->name);
+    }
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("openapi");
     TCase *t = tcase_create("openapi");
@@ -308,6 +330,8 @@ int main(void) {
     tcase_add_test(t, every_reference_leads_somewhere);
     tcase_add_loop_test(t, every_component_is_used, 0, 4);
     tcase_add_test(t, a_key_stands_once);
+    tcase_add_test(t, finding_codes_are_listed);
+    tcase_add_test(t, rule_families_are_members_of_the_baseline_document);
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

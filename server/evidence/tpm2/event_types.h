@@ -3,6 +3,7 @@
 #ifndef GATEHOUSE_EVIDENCE_TPM2_EVENT_TYPES_H
 #define GATEHOUSE_EVIDENCE_TPM2_EVENT_TYPES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define TCG_EVENT_TYPES(X)                                                                         \
@@ -52,5 +53,7 @@ enum tcg_event_type { TCG_EVENT_TYPES(TCG_EVENT_TYPE_CONSTANT) };
 
 /* "EV_SEPARATOR"; NULL for a number without a name. */
 const char *tcg_event_type_name(uint32_t type);
+/* False when there is no such name. */
+bool tcg_event_type_from_name(uint32_t *out, const char *name);
 
 #endif
