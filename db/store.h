@@ -363,6 +363,7 @@ struct device_boot_row {
     uint8_t trusted[32];    /* the latest other one that was trusted; zeros: none. A boot state goes
                                here when the device leaves it and its verdict was trusted */
     int64_t since;          /* when the device was first seen in boot_state */
+    uint8_t log_sha256[32]; /* of boot_state's log; zeros: it has none. Not put: given */
 };
 MUST_USE enum status store_device_boot_get(struct store_reader *, struct device_boot_row *out,
                                            const char *device_id); /* NOT_FOUND: no evidence yet */

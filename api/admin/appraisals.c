@@ -1,5 +1,6 @@
 /* /v1/devices/{id}/appraisals and /v1/appraisals/{id}: what was found, and what was expected. */
 #include "api/admin/admin.h"
+#include "api/appraisal_facts.h"
 
 static void write_appraisal(struct json_out *o, const struct appraisal_row *row, bool whole) {
     json_out_object(o, NULL);
@@ -45,9 +46,13 @@ enum http_next appraisal_list(struct request *r) {
 enum http_next appraisal_show(struct request *r) {
     struct appraisal_row row;
     struct json_out o;
+    struct detail detail = {0};
     enum status status = store_appraisal_get(r->worker->reader, r->x->arena, &row, r->param[0]);
+    if (status == STATUS_OK) {
+        status = appraisal_facts_whole(&row.facts, r->x->arena, r->worker->reader, &row, &detail);
+    }
     if (status != STATUS_OK) {
-        return answer_status(r, status, NULL);
+        return answer_status(r, status, &detail);
     }
     json_out_init(&o, r->x->arena, 512 + row.findings.len + row.facts.len);
     write_appraisal(&o, &row, true);

@@ -2,6 +2,7 @@
 #include "api/admin/admin.h"
 
 #include "server/base/clock.h"
+#include "server/base/encoding.h"
 #include "server/fleet/standing.h"
 
 #include <string.h>
@@ -100,13 +101,30 @@ static void write_decision(struct json_out *o, const struct api_options *options
     json_out_array_end(o);
 }
 
+/* Enough to tell boot states apart by; all of it is with the device's facts. */
+static void write_boot_state(struct json_out *o, const struct device_boot_row *row) {
+    enum { SHOWN = 8 };
+    char text[2 * SHOWN + 1] = "";
+    if (is_set(row->boot_state)) {
+        hex_encode(text, bytes_of(row->boot_state, SHOWN));
+    }
+    json_out_text_or_null(o, "boot_state", text);
+    json_out_time_or_null(o, "boot_state_since", row->since);
+}
+
 static enum http_next answer_row(struct request *r, const struct device_row *row) {
     struct json_out o;
+    struct device_boot_row boot = {0};
+    enum status status = store_device_boot_get(r->worker->reader, &boot, row->id);
+    if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
+        return answer_status(r, status, NULL);
+    }
     json_out_init(&o, r->x->arena, 8192);
     json_out_object(&o, NULL);
     write_members(&o, row);
     write_decision(&o, &r->api->options, row->id);
     write_clock(&o, row);
+    write_boot_state(&o, &boot);
     json_out_base64(&o, "ek_public", row->ek_public);
     json_out_base64(&o, "ek_certificate", row->ek_certificate);
     json_out_base64(&o, "ak_public", row->ak_public);

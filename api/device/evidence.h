@@ -5,6 +5,7 @@
 
 #include "api/change.h"
 #include "api/device/evidence_body.h"
+#include "server/evidence/tpm2/kept.h"
 
 enum { APPRAISALS_KEPT = 64, CREDENTIAL_BACKDATE_S = 60, CREDENTIAL_LIFETIME_MAX_S = 86400 };
 
@@ -16,6 +17,7 @@ struct evidence {
     uint8_t context[32];            /* the challenge's; see challenge_context.h */
     struct csr csr;
     struct facts facts;
+    struct boot_state boot_state; /* once appraised */
     struct appraisal appraisal;
     int64_t lifetime_s;                 /* of a credential of this model */
     enum tier wanted;                   /* what the model asks for */
@@ -32,8 +34,13 @@ struct evidence {
 
 struct evidence *evidence_new(struct request *r); /* NULL: the arena is full */
 
-/* Fills the row out of facts and appraisal. False: the arena is full. */
+/* Fills the row out of facts and appraisal; what the boot state holds is left to it when the row
+ * refers to one. False: the arena is full. */
 MUST_USE bool evidence_describe(struct evidence *e);
+/* For apply: keeps what the device booted, and that it is in that now. `before` is the device as it
+ * was before this evidence. */
+MUST_USE enum status evidence_keep(struct evidence *e, struct store_writer *writer,
+                                   const struct device_row *before);
 
 /* NUM_PROBLEMS when the evidence shows of its keys what this model asks for: of the CSR's, and of the
  * one that the device is known by. */

@@ -118,7 +118,8 @@ static bool policy_still_admits(const struct evidence *e) {
 }
 
 /* The device as it is now, which is not always what it was when the request came in. */
-static enum status check_device(struct evidence *e, struct store_writer *writer) {
+static enum status check_device(struct evidence *e, struct store_writer *writer,
+                                struct device_row *out) {
     struct change *c = &e->change;
     struct device_row now;
     enum status status =
@@ -139,6 +140,7 @@ static enum status check_device(struct evidence *e, struct store_writer *writer)
     if (e->row.verdict == VERDICT_TRUSTED && !policy_still_admits(e)) {
         return change_fail(c, PROBLEM_POLICY_CHANGED, STATUS_CONFLICT);
     }
+    *out = now;
     return STATUS_OK;
 }
 
@@ -182,12 +184,16 @@ static enum status apply_appraised(struct change *c, struct store_writer *writer
                                    struct detail *detail) {
     struct evidence *e = (struct evidence *)c;
     (void)detail;
-    enum status status = check_device(e, writer);
+    struct device_row before;
+    enum status status = check_device(e, writer, &before);
     if (status == STATUS_OK) {
         status = store_device_standing(writer, &e->standing);
         if (status == STATUS_CONFLICT) {
             return change_fail(c, PROBLEM_CLOCK_WENT_BACK, status);
         }
+    }
+    if (status == STATUS_OK) {
+        status = evidence_keep(e, writer, &before);
     }
     if (status == STATUS_OK) {
         status = store_appraisal_insert(writer, &e->row, APPRAISALS_KEPT);
@@ -330,6 +336,10 @@ enum http_next evidence_conclude(struct evidence *e) {
     struct request *r = e->change.r;
     e->change.kind = &appraised_kind;
     e->change.commit.kind = &appraised_kind.commit;
+    if (boot_state_of(&e->boot_state, r->x->arena, &e->facts) != STATUS_OK) {
+        return answer_status(r, STATUS_MEMORY, NULL);
+    }
+    memcpy(e->row.boot_state, e->boot_state.sha256, sizeof e->row.boot_state);
     if (!evidence_describe(e)) {
         return answer_status(r, STATUS_MEMORY, NULL);
     }

@@ -1,44 +1,48 @@
-/* What is kept of an appraisal, as JSON. */
+/* What is kept of evidence: what the device booted, and the appraisal. */
+#include "api/appraisal_facts.h"
 #include "api/device/evidence.h"
-
 #include "server/crypto/random.h"
 
-#include <stdio.h>
+#include <string.h>
 
-static void write_bank(struct json_out *o, const struct fact_bank *bank) {
-    json_out_object(o, hash_name(bank->alg));
-    for (unsigned i = 0; i < PCR_COUNT; i++) {
-        if (bank->pcr[i].quoted) {
-            char index[4];
-            (void)snprintf(index, sizeof index, "%u", i);
-            json_out_hex(o, index, bytes_of(bank->pcr[i].value, digest_len(bank->alg)));
-        }
+/* Trusted evidence is compared with what the device booted before; see device_boot_row. */
+static void remember_trusted(struct device_boot_row *row, const struct device_boot_row *old,
+                             const struct device_row *before) {
+    memcpy(row->trusted, before->verdict == VERDICT_TRUSTED ? old->boot_state : old->trusted,
+           sizeof row->trusted);
+    if (memcmp(row->trusted, row->boot_state, sizeof row->trusted) == 0) {
+        memset(row->trusted, 0, sizeof row->trusted);
     }
-    json_out_object_end(o);
 }
 
-static struct bytes facts_json(struct arena *arena, const struct facts *facts) {
-    struct json_out o;
-    char version[17];
-    json_out_init(&o, arena, 2048);
-    json_out_object(&o, NULL);
-    json_out_object(&o, "tpm");
-    (void)snprintf(version, sizeof version, "%016llx",
-                   (unsigned long long)facts->tpm_firmware_version);
-    json_out_text(&o, "firmware_version", version);
-    json_out_int(&o, "clock", (int64_t)facts->tpm_clock);
-    json_out_int(&o, "reset_count", facts->tpm_reset_count);
-    json_out_int(&o, "restart_count", facts->tpm_restart_count);
-    json_out_bool(&o, "safe", facts->tpm_safe);
-    json_out_object_end(&o);
-    json_out_object(&o, "pcrs");
-    for (size_t i = 0; i < facts->num_banks; i++) {
-        write_bank(&o, &facts->bank[i]);
+static enum status put_state(struct evidence *e, struct store_writer *writer) {
+    struct boot_state_row row = {.form = e->boot_state.form};
+    struct bytes *piece = NULL;
+    size_t num = 0;
+    memcpy(row.sha256, e->boot_state.sha256, sizeof row.sha256);
+    memcpy(row.log_sha256, e->boot_state.log_sha256, sizeof row.log_sha256);
+    if (e->facts.has_log &&
+        log_pieces(&piece, &num, e->change.r->x->arena, e->facts.log) != STATUS_OK) {
+        return STATUS_MEMORY;
     }
-    json_out_object_end(&o);
-    json_out_int(&o, "events", facts->has_log ? (int64_t)facts->num_events : 0);
-    json_out_object_end(&o);
-    return json_out_end(&o);
+    return store_boot_state_put(writer, &row, piece, num);
+}
+
+enum status evidence_keep(struct evidence *e, struct store_writer *writer,
+                          const struct device_row *before) {
+    struct device_boot_row old = {0}, row = {.since = change_now(&e->change)};
+    enum status status = store_device_boot_get(store_writer_reader(writer), &old, e->row.device_id);
+    if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
+        return status;
+    }
+    if (memcmp(old.boot_state, e->boot_state.sha256, sizeof old.boot_state) == 0) {
+        return STATUS_OK; /* as nearly always */
+    }
+    text_copy(row.device_id, sizeof row.device_id, e->row.device_id);
+    memcpy(row.boot_state, e->boot_state.sha256, sizeof row.boot_state);
+    remember_trusted(&row, &old, before);
+    status = put_state(e, writer);
+    return status == STATUS_OK ? store_device_boot_put(writer, &row) : status;
 }
 
 bool evidence_describe(struct evidence *e) {
@@ -53,7 +57,8 @@ bool evidence_describe(struct evidence *e) {
     row->created_ms = e->change.now_ms;
     row->findings = findings_json(r->x->arena, e->appraisal.finding, e->appraisal.num_findings);
     if (e->facts.num_banks > 0) {
-        row->facts = facts_json(r->x->arena, &e->facts);
+        bool is_kept = !bytes_all(bytes_of(row->boot_state, sizeof row->boot_state), 0);
+        row->facts = appraisal_facts(r->x->arena, &e->facts, is_kept);
     }
     return !r->x->arena->overflow;
 }

@@ -153,6 +153,7 @@ enum status store_device_boot_get(struct store_reader *reader, struct device_boo
     column_sha256(&q, row.boot_state);
     column_sha256(&q, row.trusted);
     row.since = column_int(&q);
+    column_sha256(&q, row.log_sha256);
     if (q.status == STATUS_OK) {
         *out = row;
     }

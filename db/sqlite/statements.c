@@ -212,9 +212,10 @@ const char *const statements[NUM_STATEMENTS] = {
     [SQL_BOOT_STATE_INSERT] = "INSERT INTO boot_state (refs, sha256, log, form) VALUES (0,?,?,?)",
     [SQL_BOOT_STATE_FORGET] =
         "DELETE FROM boot_state WHERE num IN (SELECT num FROM boot_state WHERE refs = 0 LIMIT ?)",
-    [SQL_DEVICE_BOOT_GET] = "SELECT d.id, s.sha256, t.sha256, b.since FROM device AS d"
+    [SQL_DEVICE_BOOT_GET] = "SELECT d.id, s.sha256, t.sha256, b.since, l.sha256 FROM device AS d"
                             " CROSS JOIN device_boot AS b ON b.device = d.num"
                             " CROSS JOIN boot_state AS s ON s.num = b.boot_state"
+                            " LEFT JOIN boot_log AS l ON l.num = s.log"
                             " LEFT JOIN boot_state AS t ON t.num = b.trusted WHERE d.id = ?",
     [SQL_DEVICE_BOOT_NOW] = "SELECT s.num FROM device AS d"
                             " CROSS JOIN device_boot AS b ON b.device = d.num"

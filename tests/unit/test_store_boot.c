@@ -261,6 +261,7 @@ START_TEST(a_device_has_its_latest_boot_state_and_the_trusted_one_before) {
     ck_assert_mem_eq(row.boot_state, two.row.sha256, 32);
     ck_assert_mem_eq(row.trusted, one.row.sha256, 32);
     ck_assert_int_eq(row.since, 20);
+    ck_assert_mem_eq(row.log_sha256, two.row.log_sha256, 32);
     ck_assert_int_eq(boots(1, &two, NULL, 20), STATUS_OK);
     ck_assert_int_eq(store_device_boot_get(f.reader, &row, device(1)), STATUS_OK);
     ck_assert(bytes_all(bytes_of(row.trusted, 32), 0));

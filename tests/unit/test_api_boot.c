@@ -1,0 +1,288 @@
+/* What devices booted is kept with the evidence that shows it, and told to administrators. */
+/* concurrent */
+#include "server/base/clock.h"
+#include "server/base/encoding.h"
+#include "tests/unit/api_fixture.h"
+
+#include <check.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct gateway g;
+static struct soft_device device;
+static char body[BODY_SIZE], baseline[33];
+
+static void start(void) {
+    gateway_start(&g);
+    gateway_add_model(&g, "acme-edge9");
+    device_init(&device, "acme-edge9");
+    gateway_add_baseline(&g, &device, baseline);
+    device_join(&g, &device);
+}
+
+static void stop(void) {
+    device_cleanup(&device);
+    gateway_stop(&g);
+}
+
+/* One more event than the baseline knows, told apart by `what`. */
+static void boot_more(struct soft_device *d, const char *what) {
+    struct writer log = writer_of(d->log, sizeof d->log);
+    log.len = d->log_len;
+    soft_tpm_event(&d->tpm, &log, 4, 0x0d, bytes_of_text(what), bytes_of_text(what));
+    ck_assert(!log.overflow);
+    d->log_len = log.len;
+}
+
+/* Attests; the appraisal's id. */
+static void prove(struct soft_device *d, unsigned status, char appraisal[static 33]) {
+    struct reply reply = device_prove(&g, d);
+    expect_status(reply, status);
+    (void)snprintf(appraisal, 33, "%s", reply_text(&reply, "appraisal_id"));
+    reply_free(&reply);
+}
+
+static struct reply show(const char *format, const char *id) {
+    char target[96];
+    (void)snprintf(target, sizeof target, format, id);
+    struct reply reply = admin(&g, "viewer", "GET", target, NULL);
+    expect_status(reply, 200);
+    return reply;
+}
+
+static enum status boot_of(const struct soft_device *d, struct device_boot_row *out) {
+    struct store_reader *reader;
+    ck_assert_int_eq(store_reader_new(&reader, g.store, NULL), STATUS_OK);
+    enum status status = store_device_boot_get(reader, out, d->id);
+    store_reader_free(reader);
+    return status;
+}
+
+static bool is_zeros(const uint8_t sha256[static 32]) {
+    return bytes_all(bytes_of(sha256, 32), 0);
+}
+
+static void run_sql(const char *sql) {
+    char path[96];
+    sqlite3 *db;
+    (void)snprintf(path, sizeof path, "%s/gatehouse.db", g.folder);
+    ck_assert_int_eq(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    char *message = NULL;
+    ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, &message) == SQLITE_OK, "%s", message);
+    ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+}
+
+/* --- what is kept --- */
+
+START_TEST(evidence_that_verifies_keeps_its_boot_state_and_log) {
+    char appraisal[33];
+    struct device_boot_row row;
+    uint8_t sha256[32];
+    ck_assert_int_eq(boot_of(&device, &row), STATUS_NOT_FOUND);
+    int64_t now = clock_unix();
+    prove(&device, 201, appraisal);
+    ck_assert_int_eq(boot_of(&device, &row), STATUS_OK);
+    ck_assert_int_ge(row.since, now);
+    ck_assert(is_zeros(row.trusted));
+    digest_compute(HASH_SHA256, bytes_of(device.log, device.log_len), sha256);
+    ck_assert_mem_eq(row.log_sha256, sha256, sizeof sha256);
+}
+END_TEST
+
+START_TEST(the_same_boot_again_is_the_same_boot_state_since_the_first_time) {
+    char appraisal[33];
+    struct device_boot_row first, again;
+    prove(&device, 201, appraisal);
+    ck_assert_int_eq(boot_of(&device, &first), STATUS_OK);
+    device_boot(&device); /* a reset: another clock, the same boot */
+    prove(&device, 201, appraisal);
+    prove(&device, 201, appraisal);
+    ck_assert_int_eq(boot_of(&device, &again), STATUS_OK);
+    ck_assert_mem_eq(&first, &again, sizeof first);
+}
+END_TEST
+
+START_TEST(two_devices_that_booted_the_same_share_a_boot_state) {
+    struct soft_device other;
+    struct device_boot_row one, two;
+    char appraisal[33];
+    device_init(&other, "acme-edge9");
+    device_join(&g, &other);
+    prove(&device, 201, appraisal);
+    prove(&other, 201, appraisal);
+    ck_assert_int_eq(boot_of(&device, &one), STATUS_OK);
+    ck_assert_int_eq(boot_of(&other, &two), STATUS_OK);
+    ck_assert_mem_eq(one.boot_state, two.boot_state, 32);
+    device_cleanup(&other);
+}
+END_TEST
+
+START_TEST(a_trusted_boot_state_is_remembered_while_the_device_is_in_others) {
+    char appraisal[33];
+    struct device_boot_row good, bad, worse, back;
+    prove(&device, 201, appraisal);
+    ck_assert_int_eq(boot_of(&device, &good), STATUS_OK);
+    boot_more(&device, "unknown loader");
+    prove(&device, 403, appraisal);
+    ck_assert_int_eq(boot_of(&device, &bad), STATUS_OK);
+    ck_assert_mem_ne(bad.boot_state, good.boot_state, 32);
+    ck_assert_mem_eq(bad.trusted, good.boot_state, 32);
+    boot_more(&device, "another one");
+    prove(&device, 403, appraisal);
+    ck_assert_int_eq(boot_of(&device, &worse), STATUS_OK);
+    ck_assert_mem_ne(worse.boot_state, bad.boot_state, 32);
+    ck_assert_mem_eq(worse.trusted, good.boot_state, 32); /* what it left was not trusted */
+    device_boot(&device);
+    prove(&device, 201, appraisal);
+    ck_assert_int_eq(boot_of(&device, &back), STATUS_OK);
+    ck_assert_mem_eq(back.boot_state, good.boot_state, 32);
+    ck_assert(is_zeros(back.trusted)); /* no other one was */
+}
+END_TEST
+
+START_TEST(evidence_that_does_not_verify_leaves_what_is_known_of_the_boot) {
+    char appraisal[33];
+    struct device_boot_row before, after;
+    prove(&device, 201, appraisal);
+    ck_assert_int_eq(boot_of(&device, &before), STATUS_OK);
+    char nonce[48];
+    boot_more(&device, "measured");
+    device_challenge(&g, &device, nonce);
+    device_evidence_body(&device, body, nonce);
+    char *signature = strstr(body, "\"signature\":\"") + 40;
+    signature[0] = signature[0] == 'A' ? 'B' : 'A';
+    struct reply reply = device_send(&g, &device, body);
+    check_code(&reply, 422, "quote_signature_invalid");
+    struct reply shown = show("/v1/appraisals/%s", reply_text(&reply, "appraisal_id"));
+    ck_assert(json_is_null(json_object_get(shown.json, "facts")));
+    reply_free(&shown);
+    reply_free(&reply);
+    ck_assert_int_eq(boot_of(&device, &after), STATUS_OK);
+    ck_assert_mem_eq(&before, &after, sizeof before);
+}
+END_TEST
+
+START_TEST(evidence_whose_record_is_not_durable_keeps_nothing) {
+    struct device_boot_row row;
+    char nonce[48];
+    device_challenge(&g, &device, nonce);
+    device_evidence_body(&device, body, nonce);
+    gateway_break_store(&g, true);
+    struct reply reply = device_send(&g, &device, body);
+    check_code(&reply, 503, "storage_unavailable");
+    reply_free(&reply);
+    gateway_break_store(&g, false);
+    ck_assert_int_eq(boot_of(&device, &row), STATUS_NOT_FOUND);
+}
+END_TEST
+
+/* --- what is shown --- */
+
+static void check_facts(const char *appraisal, const struct soft_device *d, json_int_t clock) {
+    struct reply reply = show("/v1/appraisals/%s", appraisal);
+    const json_t *facts = json_object_get(reply.json, "facts");
+    const json_t *tpm = json_object_get(facts, "tpm");
+    const json_t *sha256 = json_object_get(json_object_get(facts, "pcrs"), "sha256");
+    ck_assert_uint_eq(json_object_size(facts), 3);
+    ck_assert_int_eq(json_integer_value(json_object_get(tpm, "clock")), clock);
+    ck_assert_int_eq(json_integer_value(json_object_get(tpm, "reset_count")), d->tpm.reset_count);
+    ck_assert_str_ne(json_string_value(json_object_get(tpm, "firmware_version")), "");
+    ck_assert_uint_eq(json_object_size(sha256), 11);
+    char hex[65];
+    hex_encode(hex, bytes_of(d->tpm.pcr[7], 32));
+    ck_assert_str_eq(json_string_value(json_object_get(sha256, "7")), hex);
+    ck_assert_int_gt(json_integer_value(json_object_get(facts, "events")), 10);
+    reply_free(&reply);
+}
+
+START_TEST(an_appraisals_facts_are_whole_though_its_boot_state_is_shared) {
+    char first[33], second[33];
+    prove(&device, 201, first);
+    json_int_t clock = (json_int_t)device.tpm.clock;
+    check_facts(first, &device, clock);
+    prove(&device, 201, second);
+    check_facts(second, &device, (json_int_t)device.tpm.clock);
+    check_facts(first, &device, clock);
+}
+END_TEST
+
+START_TEST(an_appraisal_from_before_boot_states_shows_its_facts_as_ever) {
+    char appraisal[33];
+    prove(&device, 201, appraisal);
+    run_sql("UPDATE appraisal SET boot_state = NULL, facts = CAST('{\"tpm\":{\"clock\":7},\"pcrs\":"
+            "{\"sha256\":{}},\"events\":3}' AS BLOB)");
+    struct reply reply = show("/v1/appraisals/%s", appraisal);
+    const json_t *facts = json_object_get(reply.json, "facts");
+    ck_assert_int_eq(json_integer_value(json_object_get(facts, "events")), 3);
+    ck_assert_uint_eq(json_object_size(facts), 3);
+    reply_free(&reply);
+}
+END_TEST
+
+static const char *const damages[] = {
+    "DELETE FROM log_piece WHERE num = 3",
+    "UPDATE log_piece SET data = zeroblob(length(data)) WHERE num = 3",
+    "UPDATE boot_state SET form = x'ff'",
+    "UPDATE boot_state SET form = x''",
+    "UPDATE boot_state SET log = 99",
+};
+
+START_TEST(a_damaged_boot_state_is_storage_trouble_and_not_other_facts) {
+    char appraisal[33], target[96];
+    prove(&device, 201, appraisal);
+    run_sql(damages[_i]);
+    (void)snprintf(target, sizeof target, "/v1/appraisals/%s", appraisal);
+    expect_admin(&g, "viewer", "GET", target, NULL, 503, "storage_unavailable");
+}
+END_TEST
+
+START_TEST(a_device_shows_what_it_booted_and_since_when) {
+    char appraisal[33], hex[65];
+    struct device_boot_row row;
+    struct reply reply = show("/v1/devices/%s", device.id);
+    ck_assert(json_is_null(json_object_get(reply.json, "boot_state")));
+    ck_assert(json_is_null(json_object_get(reply.json, "boot_state_since")));
+    reply_free(&reply);
+    prove(&device, 201, appraisal);
+    ck_assert_int_eq(boot_of(&device, &row), STATUS_OK);
+    hex_encode(hex, bytes_of(row.boot_state, 32));
+    reply = show("/v1/devices/%s", device.id);
+    const char *shown = reply_text(&reply, "boot_state");
+    ck_assert_uint_eq(strlen(shown), 16);
+    ck_assert_int_eq(strncmp(shown, hex, 16), 0);
+    int64_t since;
+    ck_assert_int_eq(rfc3339_parse(&since, reply_text(&reply, "boot_state_since")), STATUS_OK);
+    ck_assert_int_eq(since, row.since);
+    reply_free(&reply);
+}
+END_TEST
+
+static Suite *suite(void) {
+    Suite *s = suite_create("api: what devices booted");
+    TCase *t = tcase_create("boot");
+    tcase_add_checked_fixture(t, start, stop);
+    tcase_set_timeout(t, 60);
+    tcase_add_test(t, evidence_that_verifies_keeps_its_boot_state_and_log);
+    tcase_add_test(t, the_same_boot_again_is_the_same_boot_state_since_the_first_time);
+    tcase_add_test(t, two_devices_that_booted_the_same_share_a_boot_state);
+    tcase_add_test(t, a_trusted_boot_state_is_remembered_while_the_device_is_in_others);
+    tcase_add_test(t, evidence_that_does_not_verify_leaves_what_is_known_of_the_boot);
+    tcase_add_test(t, evidence_whose_record_is_not_durable_keeps_nothing);
+    tcase_add_test(t, an_appraisals_facts_are_whole_though_its_boot_state_is_shared);
+    tcase_add_test(t, an_appraisal_from_before_boot_states_shows_its_facts_as_ever);
+    tcase_add_loop_test(t, a_damaged_boot_state_is_storage_trouble_and_not_other_facts, 0,
+                        sizeof damages / sizeof damages[0]);
+    tcase_add_test(t, a_device_shows_what_it_booted_and_since_when);
+    suite_add_tcase(s, t);
+    return s;
+}
+
+int main(void) {
+    SRunner *runner = srunner_create(suite());
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
