@@ -117,8 +117,11 @@ static void compare_quoted(struct drifting *d, unsigned pcr, bool has) {
 void drift_pcrs(struct drifting *d) {
     const struct fact_bank *a = &d->facts[DRIFT_BEFORE]->bank[d->bank[DRIFT_BEFORE]],
                            *b = &d->facts[DRIFT_AFTER]->bank[d->bank[DRIFT_AFTER]];
-    bool ima = d->facts[DRIFT_BEFORE]->ima.known || d->facts[DRIFT_AFTER]->ima.known;
     size_t len = digest_len(a->alg);
+    /* A value that IMA's log explains is not kept; what stands for it is no TPM's (kept.h). */
+    bool ima = d->facts[DRIFT_BEFORE]->ima.known || d->facts[DRIFT_AFTER]->ima.known ||
+               bytes_all(bytes_of(a->pcr[IMA_PCR].value, len), 0xFF) ||
+               bytes_all(bytes_of(b->pcr[IMA_PCR].value, len), 0xFF);
     uint32_t differ = 0;
     for (unsigned pcr = 0; pcr < PCR_COUNT; pcr++) {
         bool both = a->pcr[pcr].quoted && b->pcr[pcr].quoted;
