@@ -2,6 +2,7 @@
  * activates a document that they wrote or changed themselves; an administrator only where the
  * configuration does not ask for two people. */
 #include "api/admin/admin.h"
+#include "api/admin/provenance.h"
 
 #include "server/appraisal/appraisal.h"
 
@@ -86,7 +87,10 @@ static enum status check_activation(struct change *c, struct store_writer *write
                    strict ? "; or take baseline_approval out of [admin] two_person" : "");
         return change_fail(c, PROBLEM_OWN_BASELINE, STATUS_DENIED);
     }
-    enum status status = check_number(c, writer, row->model);
+    enum status status = provenance_check(c, writer, row, detail);
+    if (status == STATUS_OK) {
+        status = check_number(c, writer, row->model);
+    }
     return status == STATUS_OK ? check_document(c, writer, row, detail) : status;
 }
 
