@@ -72,12 +72,29 @@ const char *baseline_label(const struct baseline *baseline);
 /* The PCRs that its rules have to see quoted, in its bank; no bank when they need none. */
 void baseline_selection(const struct baseline *baseline, struct pcr_selection *out);
 
+/* What a baseline's rules say of IMA's entries, one after another. Entries that were confirmed, and
+ * judged, with earlier evidence of the same boot need not be there again. */
+enum { IMA_SHOWN_MAX = 16 };
+struct ima_judgement {
+    bool judged; /* else the rest means nothing */
+    uint32_t
+        num_denied; /* entries that the rules do not allow, whether they deny for it or report */
+    uint32_t num_shown; /* the first of them, IMA_SHOWN_MAX at most, which get a finding each */
+    const struct fact_ima_entry *shown[IMA_SHOWN_MAX];
+};
+bool baseline_judges_ima(const struct baseline *baseline); /* it has the family `ima` */
+
 struct appraisal_inputs {
     const struct baseline *const *baseline; /* those in force for the device */
     size_t num_baselines;
     const struct leaked_keys *leaked_keys;       /* beside those compiled in; NULL: none */
     const struct appraisal_exception *exception; /* of the device, in force now */
     size_t num_exceptions;
+    /* Both parallel to `baseline`, or NULL. Of the entries before facts->ima.first; without it there
+     * must be none such, or the rules deny ("ima_entries_unjudged"). And what becomes of all of them,
+     * for each baseline that was tried. */
+    const struct ima_judgement *ima_earlier;
+    struct ima_judgement *ima_judged;
 };
 /* Any satisfied baseline is enough; of several it is that of the highest tier (tier.h), then the one
  * with the fewest exceptions, then the first. With none the findings are those of the nearest (fewest

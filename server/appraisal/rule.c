@@ -5,7 +5,7 @@
 
 const struct rule_family *const rule_families[] = {
     &rule_pcrs,   &rule_secure_boot, &rule_firmware, &rule_boot_chain, &rule_kernel_command_line,
-    &rule_initrd, &rule_sbat,        &rule_events,   &rule_tpm,
+    &rule_initrd, &rule_sbat,        &rule_events,   &rule_ima,        &rule_tpm,
 };
 const size_t num_rule_families = sizeof rule_families / sizeof *rule_families;
 

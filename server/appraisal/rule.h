@@ -51,7 +51,7 @@ struct rule_family {
     bool (*states_boot_keys)(const void *rules);
 };
 extern const struct rule_family rule_pcrs, rule_secure_boot, rule_firmware, rule_boot_chain,
-    rule_kernel_command_line, rule_initrd, rule_sbat, rule_events, rule_tpm;
+    rule_kernel_command_line, rule_initrd, rule_sbat, rule_events, rule_ima, rule_tpm;
 /* In the order of findings. unlisted_pcrs is no family of its own: it is judged last, by what the
  * others cover. */
 extern const struct rule_family *const rule_families[];

@@ -69,6 +69,11 @@ enum signature_scheme signature_scheme_of(enum key_kind kind);
 MUST_USE enum status signature_verify_der(const struct public_key *key, enum hash_alg alg,
                                           struct bytes signature, struct bytes message,
                                           struct detail *detail);
+/* The same over what was hashed already, as the kernel's signatures of files are: `digest` has
+ * digest_len(alg) bytes. No Ed25519. */
+MUST_USE enum status signature_verify_digest(const struct public_key *key, enum hash_alg alg,
+                                             struct bytes signature, struct bytes digest,
+                                             struct detail *detail);
 
 /* A private key in memory; wiped by private_key_free. */
 struct private_key;

@@ -87,18 +87,8 @@ static bool ed25519_holds(const struct public_key *key, const struct signature *
     return result == 0 && holds == 1;
 }
 
-enum status signature_verify(const struct public_key *key, const struct signature *sig,
-                             struct bytes message, struct detail *detail) {
-    uint8_t hashed[DIGEST_MAX];
-    if (sig->scheme == SIGNATURE_ED25519 && key->kind == KEY_ED25519) {
-        return verdict(ed25519_holds(key, sig, message), detail);
-    }
-    if (sig->hash != HASH_SHA256 && sig->hash != HASH_SHA384 && sig->hash != HASH_SHA512) {
-        return status_fail(detail, STATUS_UNSUPPORTED, "signatures with the hash %s are not taken",
-                           hash_name(sig->hash));
-    }
-    digest_compute(sig->hash, message, hashed);
-    struct bytes digest = bytes_of(hashed, digest_len(sig->hash));
+static enum status verify_hashed(const struct public_key *key, const struct signature *sig,
+                                 struct bytes digest, struct detail *detail) {
     if (sig->scheme == SIGNATURE_ECDSA && key_curve_len(key->kind) != 0) {
         return verdict(ecdsa_holds(key, sig, digest), detail);
     }
@@ -111,6 +101,27 @@ enum status signature_verify(const struct public_key *key, const struct signatur
     return status_fail(detail, STATUS_UNSUPPORTED,
                        "the signature scheme does not fit a key of kind %s",
                        key_kind_name(key->kind));
+}
+
+static enum status check_hash(enum hash_alg alg, struct detail *detail) {
+    return alg == HASH_SHA256 || alg == HASH_SHA384 || alg == HASH_SHA512
+               ? STATUS_OK
+               : status_fail(detail, STATUS_UNSUPPORTED,
+                             "signatures with the hash %s are not taken", hash_name(alg));
+}
+
+enum status signature_verify(const struct public_key *key, const struct signature *sig,
+                             struct bytes message, struct detail *detail) {
+    uint8_t hashed[DIGEST_MAX];
+    if (sig->scheme == SIGNATURE_ED25519 && key->kind == KEY_ED25519) {
+        return verdict(ed25519_holds(key, sig, message), detail);
+    }
+    enum status status = check_hash(sig->hash, detail);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    digest_compute(sig->hash, message, hashed);
+    return verify_hashed(key, sig, bytes_of(hashed, digest_len(sig->hash)), detail);
 }
 
 enum signature_scheme signature_scheme_of(enum key_kind kind) {
@@ -129,9 +140,8 @@ enum signature_scheme signature_scheme_of(enum key_kind kind) {
     return SIGNATURE_NONE;
 }
 
-enum status signature_verify_der(const struct public_key *key, enum hash_alg alg,
-                                 struct bytes signature, struct bytes message,
-                                 struct detail *detail) {
+static enum status read_der(struct signature *out, const struct public_key *key, enum hash_alg alg,
+                            struct bytes signature, struct detail *detail) {
     struct signature sig = {.scheme = signature_scheme_of(key->kind), .hash = alg, .r = signature};
     struct bytes fields;
     if (sig.scheme == SIGNATURE_ECDSA &&
@@ -140,5 +150,28 @@ enum status signature_verify_der(const struct public_key *key, enum hash_alg alg
          der_take_unsigned(&fields, &sig.s) != STATUS_OK || fields.len != 0)) {
         return status_fail(detail, STATUS_MALFORMED, "ECDSA-Sig-Value is malformed");
     }
-    return signature_verify(key, &sig, message, detail);
+    *out = sig;
+    return STATUS_OK;
+}
+
+enum status signature_verify_der(const struct public_key *key, enum hash_alg alg,
+                                 struct bytes signature, struct bytes message,
+                                 struct detail *detail) {
+    struct signature sig;
+    enum status status = read_der(&sig, key, alg, signature, detail);
+    return status == STATUS_OK ? signature_verify(key, &sig, message, detail) : status;
+}
+
+enum status signature_verify_digest(const struct public_key *key, enum hash_alg alg,
+                                    struct bytes signature, struct bytes digest,
+                                    struct detail *detail) {
+    struct signature sig;
+    enum status status = check_hash(alg, detail);
+    if (status == STATUS_OK && digest.len != digest_len(alg)) {
+        status = status_fail(detail, STATUS_INVALID, "the digest is not of %s", hash_name(alg));
+    }
+    if (status == STATUS_OK) {
+        status = read_der(&sig, key, alg, signature, detail);
+    }
+    return status == STATUS_OK ? verify_hashed(key, &sig, digest, detail) : status;
 }
