@@ -149,6 +149,7 @@ void settings_default(struct config *config) {
     }
     config->plane[PLANE_ADMIN].two_person = TWO_PERSON_BASELINE_APPROVAL;
     config->plane[PLANE_DEVICE].body_max = 4 * MIB;
+    config->plane[PLANE_ADMIN].body_max = 4 * MIB; /* baselines that list files */
     config->plane[PLANE_PROXY].header_max = 96 * KIB;
     config->plane[PLANE_PROXY].idle_ms = 5 * MINUTE;
 }

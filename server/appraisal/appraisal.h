@@ -59,7 +59,7 @@ struct appraisal {
 };
 
 struct baseline;
-enum { BASELINE_MAX_BYTES = 256 * 1024, BASELINE_MAX_PER_MODEL = 64 };
+enum { BASELINE_MAX_BYTES = 4 * 1024 * 1024, BASELINE_MAX_PER_MODEL = 64 };
 
 /* Reads a baseline document (api.md, "Baseline document"), every field checked; unknown fields are
  * refused. The detail starts with the field's path; *code, when not NULL, becomes a stable code:

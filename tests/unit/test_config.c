@@ -83,7 +83,7 @@ START_TEST(good_text_is_taken_with_strict_defaults) {
     ck_assert_str_eq(device->anchors, "/etc/g/ca/identity.pem");
     ck_assert_uint_eq(device->body_max, 4U << 20);
     ck_assert_uint_eq(device->header_max, 16U << 10);
-    ck_assert_uint_eq(config->plane[PLANE_ADMIN].body_max, 256U << 10);
+    ck_assert_uint_eq(config->plane[PLANE_ADMIN].body_max, 4U << 20);
     ck_assert_uint_eq(config->plane[PLANE_PROXY].header_max, 96U << 10);
     ck_assert(!config->plane[PLANE_ENROL].enabled && !config->plane[PLANE_PROXY].enabled &&
               !config->plane[PLANE_PUBLIC].enabled);
