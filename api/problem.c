@@ -59,6 +59,9 @@ static const struct problem_entry table[NUM_PROBLEMS] = {
     [PROBLEM_NONCE_UNKNOWN] = {"nonce_unknown", 409, "The nonce was not given to this device", 0},
     [PROBLEM_CHALLENGE_OUTDATED] = {"challenge_outdated", 409,
                                     "The model now asks for other PCRs than the challenge did", 0},
+    [PROBLEM_LOG_WANTED] = {"log_wanted", 409,
+                            "The gateway does not hold this log: send it, the nonce is still good",
+                            0},
     [PROBLEM_POLICY_CHANGED] =
         {"policy_changed", 409,
          "The model or its baselines changed while the evidence was appraised", 0},

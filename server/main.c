@@ -52,7 +52,7 @@ static const struct command {
      "FILE is a TCG event log, such as /sys/kernel/security/tpm0/binary_bios_measurements;\n"
      "- is standard input.\n"},
     {"appraise", command_appraise,
-     "--baseline B.json --evidence E.json --ak FILE --nonce HEX [--pcrs SELECTION]",
+     "--baseline B.json --evidence E.json --ak FILE --nonce HEX [--pcrs SELECTION] [--log FILE]",
      "appraise evidence without a gateway",
      "Prints verdict and findings as JSON. Exit status 0: trusted; 3: untrusted, which includes\n"
      "evidence that does not verify; 1: unusable input.\n"},

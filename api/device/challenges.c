@@ -38,8 +38,19 @@ static void write_selection(struct json_out *o, const struct pcr_selection *sele
     json_out_object_end(o);
 }
 
+/* What need not be sent again while it is the same. */
+static void write_log_held(struct json_out *o, const struct device_boot_row *boot) {
+    struct bytes sha256 = bytes_of(boot->log_sha256, sizeof boot->log_sha256);
+    if (bytes_all(sha256, 0)) {
+        json_out_text(o, "tcg_event_log_sha256", NULL);
+    } else {
+        json_out_hex(o, "tcg_event_log_sha256", sha256);
+    }
+}
+
 static enum http_next answer(struct request *r, struct bytes nonce, int64_t expires,
-                             const struct pcr_selection *selection) {
+                             const struct pcr_selection *selection,
+                             const struct device_boot_row *boot) {
     struct json_out o;
     json_out_init(&o, r->x->arena, 512);
     json_out_object(&o, NULL);
@@ -49,6 +60,7 @@ static enum http_next answer(struct request *r, struct bytes nonce, int64_t expi
     json_out_array(&o, "wanted");
     json_out_text(&o, NULL, "tcg_event_log");
     json_out_array_end(&o);
+    write_log_held(&o, boot);
     json_out_object_end(&o);
     return answer_json(r, 201, &o);
 }
@@ -63,12 +75,17 @@ enum http_next challenge_create(struct request *r) {
     if (!device_selection(r, &selection)) {
         return problem(r->x, PROBLEM_UNKNOWN_MODEL);
     }
+    struct device_boot_row boot = {0};
+    enum status status = store_device_boot_get(r->worker->reader, &boot, r->device->id);
+    if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
+        return answer_status(r, status, NULL);
+    }
     challenge_context(context, &selection);
-    enum status status =
+    status =
         challenge_new(options->challenges, nonce, r->device->id, context, clock_monotonic_ms());
     if (status != STATUS_OK) {
         return answer_status(r, status, NULL);
     }
     return answer(r, bytes_of(nonce, sizeof nonce),
-                  clock_unix() + options->config->challenge_expiry_s, &selection);
+                  clock_unix() + options->config->challenge_expiry_s, &selection, &boot);
 }

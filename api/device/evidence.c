@@ -32,6 +32,24 @@ static enum http_next read_body(struct evidence *e) {
     return HTTP_WAIT; /* go on */
 }
 
+/* The log that is only named: the one that this device's evidence before came with. That it explains
+ * this quote as well is verified as ever. Before the nonce is looked at, so that the same quote is good
+ * with the log. */
+static enum http_next take_log(struct evidence *e) {
+    struct request *r = e->change.r;
+    if (!e->body.has_log_sha256) {
+        return HTTP_WAIT; /* go on */
+    }
+    enum status status =
+        store_device_log_get(r->worker->reader, r->x->arena, &e->body.tpm2.tcg_event_log,
+                             r->device->id, e->body.log_sha256);
+    if (status == STATUS_OK) {
+        return HTTP_WAIT;
+    }
+    return status == STATUS_NOT_FOUND ? problem(r->x, PROBLEM_LOG_WANTED)
+                                      : answer_status(r, status, NULL);
+}
+
 /* Uses the nonce up. NUM_PROBLEMS: it was good. */
 static enum problem_kind take_challenge(struct evidence *e) {
     struct request *r = e->change.r;
@@ -198,7 +216,7 @@ enum http_next evidence_create(struct request *r) {
     if (r->device->state == DEVICE_RETIRED) {
         return problem(r->x, PROBLEM_DEVICE_RETIRED);
     }
-    if (read_body(e) == HTTP_ANSWER) {
+    if (read_body(e) == HTTP_ANSWER || take_log(e) == HTTP_ANSWER) {
         return HTTP_ANSWER;
     }
     enum problem_kind kind = take_challenge(e);

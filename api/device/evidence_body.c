@@ -220,6 +220,24 @@ static enum status read_nonce(struct reading *reading, struct bytes *out) {
                : status;
 }
 
+static enum status read_log_sha256(struct reading *reading, struct evidence_body *out,
+                                   const char *path) {
+    char hex[2 * sizeof out->log_sha256 + 1] = {0};
+    struct bytes text;
+    enum status status = read_text(reading, &text, path);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    if (text.len == sizeof hex - 1) {
+        memcpy(hex, text.data, text.len);
+    }
+    if (hex_decode(out->log_sha256, sizeof out->log_sha256, hex) != STATUS_OK) {
+        return refuse(reading, "invalid_field", path, "it is not lower-case hex of 32 bytes");
+    }
+    out->has_log_sha256 = true;
+    return STATUS_OK;
+}
+
 static enum status read_certification(struct reading *reading, struct key_certification *out) {
     static const char *const names[] = {"certify_info", "signature", "public", NULL};
     static const char *const paths[] = {"key_certification.certify_info",
@@ -249,9 +267,10 @@ static enum status read_certification(struct reading *reading, struct key_certif
 }
 
 static enum status read_body(struct reading *reading, struct evidence_body *out) {
-    enum { NONCE, TPM2, EVENT_LOG, IMA_LOG, CSR };
+    enum { NONCE, TPM2, EVENT_LOG, EVENT_LOG_SHA256, IMA_LOG, CSR };
     static const char *const names[] = {
-        "nonce", "tpm2", "tcg_event_log", "ima_log", "csr", "key_certification", NULL};
+        "nonce",   "tpm2", "tcg_event_log",     "tcg_event_log_sha256",
+        "ima_log", "csr",  "key_certification", NULL};
     struct object object = {.path = "body", .names = names};
     size_t which = 0;
     if (json_reader_peek(&reading->json) != JSON_IS_OBJECT) {
@@ -273,6 +292,9 @@ static enum status read_body(struct reading *reading, struct evidence_body *out)
         case EVENT_LOG:
             status = read_base64(reading, &out->tpm2.tcg_event_log, names[which]);
             break;
+        case EVENT_LOG_SHA256:
+            status = read_log_sha256(reading, out, names[which]);
+            break;
         case IMA_LOG:
             status = read_base64(reading, &out->tpm2.ima_log, names[which]);
             break;
@@ -289,6 +311,10 @@ static enum status read_body(struct reading *reading, struct evidence_body *out)
     }
     if (!json_reader_at_end(&reading->json)) {
         return refuse_json(reading, STATUS_MALFORMED);
+    }
+    if (has(&object, EVENT_LOG) && has(&object, EVENT_LOG_SHA256)) {
+        return refuse(reading, "invalid_field", names[EVENT_LOG_SHA256],
+                      "the log itself is there, too");
     }
     for (size_t i = NONCE; i <= TPM2; i++) {
         if (!has(&object, i)) {

@@ -2,7 +2,7 @@
  * JSON in, decoded evidence out. Strict: what it does not know, or knows twice, is refused.
  * Thread-safe.
  * {"nonce":b64,"tpm2":{"quote":b64,"signature":b64,"pcrs":{"sha256":{"0":hex,...}}?},
- *  "tcg_event_log":b64?,"ima_log":b64?,"csr":b64?,
+ *  "tcg_event_log":b64?|"tcg_event_log_sha256":hex?,"ima_log":b64?,"csr":b64?,
  *  "key_certification":{"certify_info":b64,"signature":b64,"public":b64}?} */
 #ifndef GATEHOUSE_API_DEVICE_EVIDENCE_BODY_H
 #define GATEHOUSE_API_DEVICE_EVIDENCE_BODY_H
@@ -15,6 +15,8 @@ enum { EVIDENCE_BODY_MAX_BYTES = 16 * 1024 * 1024, EVIDENCE_NONCE_MAX = 64 };
 struct evidence_body {         /* every view lives in the arena */
     struct bytes nonce;        /* 1..EVIDENCE_NONCE_MAX bytes */
     struct tpm2_evidence tpm2; /* quote and signature not empty; logs empty when absent */
+    bool has_log_sha256;       /* in place of tpm2.tcg_event_log, which is empty then: */
+    uint8_t log_sha256[32];    /* of the log that the gateway holds already */
     struct bytes csr;          /* empty: none was sent */
     struct key_certification key_certification; /* of the CSR's key; all or none of it is given */
 };

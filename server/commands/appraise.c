@@ -16,7 +16,7 @@ enum { EXIT_TRUSTED = 0, EXIT_UNUSABLE = 1, EXIT_UNTRUSTED = 3 };
 enum { AK_MAX_BYTES = 64 * 1024, ARENA_MAX_BYTES = 64 * 1024 * 1024 };
 
 struct options {
-    const char *baseline, *evidence, *ak, *nonce, *pcrs; /* pcrs: NULL when not given */
+    const char *baseline, *evidence, *ak, *nonce, *pcrs, *log; /* the last two may be NULL */
 };
 
 /* Everything that is read before anything is judged. */
@@ -34,8 +34,12 @@ static bool parse_options(struct options *out, int argc, char **argv) {
     const struct {
         const char *name, **value;
     } known[] = {
-        {"--baseline", &options.baseline}, {"--evidence", &options.evidence}, {"--ak", &options.ak},
-        {"--nonce", &options.nonce},       {"--pcrs", &options.pcrs},
+        {"--baseline", &options.baseline},
+        {"--evidence", &options.evidence},
+        {"--ak", &options.ak},
+        {"--nonce", &options.nonce},
+        {"--pcrs", &options.pcrs},
+        {"--log", &options.log},
     };
     for (int i = 1; i < argc; i += 2) {
         size_t k = 0;
@@ -68,6 +72,36 @@ static enum status read_baseline(struct inputs *inputs, const char *path, struct
         detail_prefix(detail, "%s", path);
     }
     return status;
+}
+
+/* A log that is only named comes from a file, which is that very log. */
+static enum status read_log(struct inputs *inputs, const char *path, struct detail *detail) {
+    uint8_t *log = NULL, sha256[32];
+    size_t len = 0;
+    if (!inputs->body.has_log_sha256 && path == NULL) {
+        return STATUS_OK;
+    }
+    if (!inputs->body.has_log_sha256) {
+        return status_fail(detail, STATUS_MALFORMED,
+                           "--log: the evidence has no tcg_event_log_sha256 that names it");
+    }
+    if (path == NULL) {
+        return status_fail(detail, STATUS_MALFORMED,
+                           "tcg_event_log_sha256: the evidence only names its log: give it with "
+                           "--log FILE");
+    }
+    enum status status = file_read(&log, &len, path, EVIDENCE_BODY_MAX_BYTES, detail);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    digest_compute(HASH_SHA256, bytes_of(log, len), sha256);
+    inputs->body.tpm2.tcg_event_log = arena_bytes(&inputs->arena, bytes_of(log, len));
+    free(log);
+    if (memcmp(sha256, inputs->body.log_sha256, sizeof sha256) != 0) {
+        return status_fail(detail, STATUS_MALFORMED,
+                           "%s: it is not the log that tcg_event_log_sha256 names", path);
+    }
+    return inputs->arena.overflow ? STATUS_MEMORY : STATUS_OK;
 }
 
 static enum status read_evidence(struct inputs *inputs, const char *path, struct detail *detail) {
@@ -130,6 +164,9 @@ static enum status read_inputs(struct inputs *inputs, const struct options *opti
     }
     if (status == STATUS_OK) {
         status = read_evidence(inputs, options->evidence, detail);
+    }
+    if (status == STATUS_OK) {
+        status = read_log(inputs, options->log, detail);
     }
     return status;
 }

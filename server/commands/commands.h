@@ -9,8 +9,9 @@ enum { EXIT_USAGE = 2 };
 /* inspect FILE: a firmware event log as JSON. 0; 1: malformed or unreadable, what was read before
  * it is still printed; 2. */
 int command_inspect(int argc, char **argv);
-/* appraise --baseline B.json --evidence E.json --ak FILE --nonce HEX [--pcrs SELECTION]: 0 trusted,
- * 3 untrusted, 1 unusable input, 2. A key_certification in the evidence is held against its csr. */
+/* appraise --baseline B.json --evidence E.json --ak FILE --nonce HEX [--pcrs SELECTION]
+ * [--log FILE]: 0 trusted, 3 untrusted, 1 unusable input, 2. The log is that of evidence which has a
+ * tcg_event_log_sha256 in its place. A key_certification in the evidence is held against its csr. */
 int command_appraise(int argc, char **argv);
 /* init DIR [--trust-domain NAME] [--host NAME_OR_IP]... [--listen ADDRESS[:PORT]] [--store
  * FILE] [--ek-trust FILE]...: everything that `serve` needs, in a new folder. 0; 1: nothing is left of it; 2. */

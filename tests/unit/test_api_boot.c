@@ -178,6 +178,221 @@ START_TEST(evidence_whose_record_is_not_durable_keeps_nothing) {
 }
 END_TEST
 
+/* --- a log that is only named --- */
+
+static void sha256_of_log(char hex[static 65], const struct soft_device *d) {
+    uint8_t sha256[32];
+    digest_compute(HASH_SHA256, bytes_of(d->log, d->log_len), sha256);
+    hex_encode(hex, bytes_of(sha256, sizeof sha256));
+}
+
+/* Evidence over this nonce, with `hex` in place of the log. */
+static void name_log(struct soft_device *d, const char *nonce, const char *hex) {
+    static const char field[] = "\"tcg_event_log\":\"";
+    static char rest[BODY_SIZE];
+    device_evidence_body(d, body, nonce);
+    char *at = strstr(body, field);
+    ck_assert_ptr_nonnull(at);
+    char *end = strchr(at + sizeof field - 1, '"');
+    ck_assert_ptr_nonnull(end);
+    (void)strcpy(rest, end);
+    (void)strcpy(at, "\"tcg_event_log_sha256\":\"");
+    (void)strcat(at, hex);
+    (void)strcat(at, rest);
+}
+
+static void send(struct soft_device *d, unsigned status, const char *code) {
+    struct reply reply = device_send(&g, d, body);
+    check_code(&reply, status, code);
+    reply_free(&reply);
+}
+
+START_TEST(a_log_that_the_gateway_holds_need_only_be_named) {
+    char appraisal[33], nonce[48], hex[65];
+    prove(&device, 201, appraisal);
+    sha256_of_log(hex, &device);
+    for (int i = 0; i < 3; i++) {
+        device_challenge(&g, &device, nonce);
+        name_log(&device, nonce, hex);
+        struct reply reply = device_send(&g, &device, body);
+        expect_status(reply, 201);
+        (void)snprintf(appraisal, sizeof appraisal, "%s", reply_text(&reply, "appraisal_id"));
+        reply_free(&reply);
+    }
+    struct reply reply = show("/v1/appraisals/%s", appraisal);
+    const json_t *facts = json_object_get(reply.json, "facts");
+    ck_assert_int_gt(json_integer_value(json_object_get(facts, "events")), 10);
+    reply_free(&reply);
+}
+END_TEST
+
+static void check_challenge(struct soft_device *d, const char *held) {
+    struct reply reply = call(&g, &(struct call){.plane = PLANE_DEVICE,
+                                                 .caller = &d->caller,
+                                                 .method = "POST",
+                                                 .target = "/v1/challenges"});
+    expect_status(reply, 201);
+    const json_t *told = json_object_get(reply.json, "tcg_event_log_sha256");
+    if (held == NULL) {
+        ck_assert(json_is_null(told));
+    } else {
+        ck_assert_str_eq(json_string_value(told), held);
+    }
+    reply_free(&reply);
+}
+
+START_TEST(a_challenge_tells_which_log_the_gateway_holds) {
+    char appraisal[33], hex[65];
+    check_challenge(&device, NULL);
+    prove(&device, 201, appraisal);
+    sha256_of_log(hex, &device);
+    check_challenge(&device, hex);
+    boot_more(&device, "unknown loader");
+    check_challenge(&device, hex);
+    prove(&device, 403, appraisal); /* untrusted: verified all the same */
+    sha256_of_log(hex, &device);
+    check_challenge(&device, hex);
+}
+END_TEST
+
+START_TEST(a_log_that_the_gateway_lacks_is_wanted_and_the_nonce_stays_good_for_it) {
+    char nonce[48], hex[65];
+    sha256_of_log(hex, &device);
+    device_challenge(&g, &device, nonce);
+    name_log(&device, nonce, hex);
+    send(&device, 409, "log_wanted");
+    send(&device, 409, "log_wanted");
+    device_evidence_body(&device, body, nonce);
+    send(&device, 201, NULL);
+    send(&device, 409, "nonce_used");
+    name_log(&device, nonce, hex); /* held by now, and no reason to take the nonce twice */
+    send(&device, 409, "nonce_used");
+}
+END_TEST
+
+START_TEST(a_nonce_with_which_a_log_was_wanted_is_still_nobody_elses) {
+    char nonce[48], hex[65];
+    struct soft_device other;
+    device_init(&other, "acme-edge9");
+    device_join(&g, &other);
+    sha256_of_log(hex, &device);
+    device_challenge(&g, &device, nonce);
+    name_log(&device, nonce, hex);
+    send(&device, 409, "log_wanted");
+    device_evidence_body(&other, body, nonce);
+    send(&other, 409, "nonce_unknown");
+    device_cleanup(&other);
+}
+END_TEST
+
+START_TEST(another_devices_log_is_wanted_like_any_other) {
+    char appraisal[33], nonce[48], hex[65];
+    struct soft_device other;
+    device_init(&other, "acme-edge9");
+    device_join(&g, &other);
+    prove(&other, 201, appraisal);
+    sha256_of_log(hex, &other); /* the same as this device's, which never sent it */
+    device_challenge(&g, &device, nonce);
+    name_log(&device, nonce, hex);
+    send(&device, 409, "log_wanted");
+    device_cleanup(&other);
+}
+END_TEST
+
+START_TEST(a_log_that_nobody_has_is_wanted) {
+    char appraisal[33], nonce[48];
+    static const char none[] = "0000000000000000000000000000000000000000000000000000000000000000";
+    static const char ones[] = "1111111111111111111111111111111111111111111111111111111111111111";
+    prove(&device, 201, appraisal);
+    device_challenge(&g, &device, nonce);
+    name_log(&device, nonce, none);
+    send(&device, 409, "log_wanted");
+    name_log(&device, nonce, ones);
+    send(&device, 409, "log_wanted");
+}
+END_TEST
+
+START_TEST(the_log_of_a_boot_before_is_wanted_again) {
+    char appraisal[33], nonce[48], hex[65];
+    prove(&device, 201, appraisal);
+    sha256_of_log(hex, &device);
+    boot_more(&device, "unknown loader");
+    prove(&device, 403, appraisal);
+    device_boot(&device);
+    device_challenge(&g, &device, nonce);
+    name_log(&device, nonce, hex);
+    send(&device, 409, "log_wanted");
+    device_evidence_body(&device, body, nonce);
+    send(&device, 201, NULL);
+}
+END_TEST
+
+START_TEST(a_log_that_grew_and_is_named_by_its_old_digest_does_not_replay) {
+    char appraisal[33], nonce[48], hex[65];
+    struct device_boot_row before, after;
+    prove(&device, 201, appraisal);
+    ck_assert_int_eq(boot_of(&device, &before), STATUS_OK);
+    sha256_of_log(hex, &device);
+    boot_more(&device, "unknown loader");
+    device_challenge(&g, &device, nonce);
+    name_log(&device, nonce, hex);
+    send(&device, 422, "log_does_not_replay");
+    name_log(&device, nonce, hex);
+    send(&device, 409, "nonce_used");
+    ck_assert_int_eq(boot_of(&device, &after), STATUS_OK);
+    ck_assert_mem_eq(&before, &after, sizeof before);
+    check_decision(&g, device.id, "allow", "trusted");
+}
+END_TEST
+
+START_TEST(a_log_that_is_named_wrongly_or_twice_is_refused_and_the_nonce_stays_good) {
+    char appraisal[33], nonce[48], hex[65], field[100];
+    prove(&device, 201, appraisal);
+    sha256_of_log(hex, &device);
+    device_challenge(&g, &device, nonce);
+    hex[0] = 'A';
+    name_log(&device, nonce, hex);
+    send(&device, 400, "invalid_field");
+    sha256_of_log(hex, &device);
+    hex[63] = '\0';
+    name_log(&device, nonce, hex);
+    send(&device, 400, "invalid_field");
+    sha256_of_log(hex, &device);
+    device_evidence_body(&device, body, nonce);
+    size_t len = strlen(body);
+    (void)snprintf(field, sizeof field, ",\"tcg_event_log_sha256\":\"%s\"}", hex);
+    (void)strcpy(body + len - 1, field);
+    send(&device, 400, "invalid_field");
+    name_log(&device, nonce, hex);
+    send(&device, 201, NULL);
+}
+END_TEST
+
+START_TEST(a_named_log_that_is_damaged_is_storage_trouble_and_the_nonce_stays_good) {
+    char appraisal[33], nonce[48], hex[65];
+    prove(&device, 201, appraisal);
+    run_sql("UPDATE log_piece SET data = zeroblob(length(data)) WHERE num = 3");
+    sha256_of_log(hex, &device);
+    device_challenge(&g, &device, nonce);
+    name_log(&device, nonce, hex);
+    send(&device, 503, "storage_unavailable");
+    device_evidence_body(&device, body, nonce);
+    send(&device, 201, NULL);
+}
+END_TEST
+
+START_TEST(a_retired_device_is_told_nothing_of_logs) {
+    char appraisal[33], nonce[48], hex[65], target[96];
+    prove(&device, 201, appraisal);
+    sha256_of_log(hex, &device);
+    device_challenge(&g, &device, nonce);
+    name_log(&device, nonce, hex);
+    (void)snprintf(target, sizeof target, "/v1/devices/%s/retire", device.id);
+    expect_admin(&g, "operator", "POST", target, "{\"reason\":\"sold\"}", 200, NULL);
+    send(&device, 403, "device_retired");
+}
+END_TEST
+
 /* --- what is shown --- */
 
 static void check_facts(const char *appraisal, const struct soft_device *d, json_int_t clock) {
@@ -270,6 +485,17 @@ static Suite *suite(void) {
     tcase_add_test(t, a_trusted_boot_state_is_remembered_while_the_device_is_in_others);
     tcase_add_test(t, evidence_that_does_not_verify_leaves_what_is_known_of_the_boot);
     tcase_add_test(t, evidence_whose_record_is_not_durable_keeps_nothing);
+    tcase_add_test(t, a_log_that_the_gateway_holds_need_only_be_named);
+    tcase_add_test(t, a_challenge_tells_which_log_the_gateway_holds);
+    tcase_add_test(t, a_log_that_the_gateway_lacks_is_wanted_and_the_nonce_stays_good_for_it);
+    tcase_add_test(t, a_nonce_with_which_a_log_was_wanted_is_still_nobody_elses);
+    tcase_add_test(t, another_devices_log_is_wanted_like_any_other);
+    tcase_add_test(t, a_log_that_nobody_has_is_wanted);
+    tcase_add_test(t, the_log_of_a_boot_before_is_wanted_again);
+    tcase_add_test(t, a_log_that_grew_and_is_named_by_its_old_digest_does_not_replay);
+    tcase_add_test(t, a_log_that_is_named_wrongly_or_twice_is_refused_and_the_nonce_stays_good);
+    tcase_add_test(t, a_named_log_that_is_damaged_is_storage_trouble_and_the_nonce_stays_good);
+    tcase_add_test(t, a_retired_device_is_told_nothing_of_logs);
     tcase_add_test(t, an_appraisals_facts_are_whole_though_its_boot_state_is_shared);
     tcase_add_test(t, an_appraisal_from_before_boot_states_shows_its_facts_as_ever);
     tcase_add_loop_test(t, a_damaged_boot_state_is_storage_trouble_and_not_other_facts, 0,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define HEX        "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define HEX_63     "0112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define TPM2       "\"tpm2\":{\"quote\":\"cXVvdGU=\",\"signature\":\"c2ln\"}"
 #define NONCE      "\"nonce\":\"bm9uY2U=\""
 #define BODY(rest) "{" NONCE "," TPM2 rest "}"
@@ -65,6 +66,16 @@ START_TEST(body_needs_only_nonce_quote_and_signature) {
     ck_assert_uint_eq(body.tpm2.tcg_event_log.len, 0);
     ck_assert_uint_eq(body.tpm2.ima_log.len, 0);
     ck_assert_uint_eq(body.csr.len, 0);
+}
+END_TEST
+
+START_TEST(body_gives_the_digest_of_a_log_that_is_not_sent) {
+    ck_assert_int_eq(parse(BODY("")), STATUS_OK);
+    ck_assert(!body.has_log_sha256);
+    ck_assert_int_eq(parse(BODY(",\"tcg_event_log_sha256\":\"" HEX "\"")), STATUS_OK);
+    ck_assert(body.has_log_sha256);
+    ck_assert_uint_eq(body.log_sha256[31], 0xFF);
+    ck_assert_uint_eq(body.tpm2.tcg_event_log.len, 0);
 }
 END_TEST
 
@@ -180,6 +191,18 @@ static const struct {
     {"{\"nonce\":\"bm9-Y2U=\"," TPM2 "}", "malformed_base64", "nonce"},
     {BODY(",\"tcg_event_log\":\"bG9\""), "malformed_base64", "tcg_event_log"},
     {BODY(",\"tcg_event_log\":null"), "invalid_field", "tcg_event_log"},
+    {BODY(",\"tcg_event_log_sha256\":null"), "invalid_field", "tcg_event_log_sha256"},
+    {BODY(",\"tcg_event_log_sha256\":\"\""), "invalid_field", "tcg_event_log_sha256"},
+    {BODY(",\"tcg_event_log_sha256\":\"" HEX "0\""), "invalid_field", "tcg_event_log_sha256"},
+    {BODY(",\"tcg_event_log_sha256\":\"A" HEX_63 "\""), "invalid_field", "tcg_event_log_sha256"},
+    {BODY(",\"tcg_event_log_sha256\":\"" HEX_63 "\""), "invalid_field", "tcg_event_log_sha256"},
+    {BODY(",\"tcg_event_log_sha256\":[\"" HEX "\"]"), "invalid_field", "tcg_event_log_sha256"},
+    {BODY(",\"tcg_event_log_sha256\":\"" HEX "\",\"tcg_event_log_sha256\":\"" HEX "\""),
+     "malformed_json", "body"},
+    {BODY(",\"tcg_event_log\":\"bG9n\",\"tcg_event_log_sha256\":\"" HEX "\""), "invalid_field",
+     "tcg_event_log_sha256"},
+    {BODY(",\"tcg_event_log_sha256\":\"" HEX "\",\"tcg_event_log\":\"\""), "invalid_field",
+     "tcg_event_log_sha256"},
     {BODY(",\"ima_log\":\"####\""), "malformed_base64", "ima_log"},
     {BODY(",\"key_certification\":null"), "invalid_field", "key_certification"},
     {BODY(",\"key_certification\":\"c2ln\""), "invalid_field", "key_certification"},
@@ -283,6 +306,7 @@ int main(void) {
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, body_gives_each_field);
     tcase_add_test(tests, body_needs_only_nonce_quote_and_signature);
+    tcase_add_test(tests, body_gives_the_digest_of_a_log_that_is_not_sent);
     tcase_add_test(tests, body_gives_claimed_values_by_bank);
     tcase_add_test(tests, body_gives_each_part_of_a_key_certification);
     tcase_add_test(tests, body_takes_no_oversized_part_of_a_key_certification);

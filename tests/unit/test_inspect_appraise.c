@@ -1,6 +1,7 @@
 #include "server/base/encoding.h"
 #include "server/base/file.h"
 #include "server/commands/commands.h"
+#include "server/crypto/digest.h"
 #include "server/evidence/tpm2/event_types.h"
 #include "tests/unit/evidence_builder.h"
 #include "tests/unit/run_command.h"
@@ -280,6 +281,29 @@ static void appraise_with(const char *nonce, const char *pcrs) {
     call(command_appraise, argv, NULL);
 }
 
+/* The log goes into a file of its own, and the evidence only names it. */
+static void name_log(void) {
+    struct bytes log;
+    uint8_t digest[32];
+    char hex[65];
+    const char *base64 = text_of(evidence, "tcg_event_log");
+    ck_assert_int_eq(base64_decode_arena(&arena, &log, base64, strlen(base64), NULL), STATUS_OK);
+    save("log", log);
+    digest_compute(HASH_SHA256, log, digest);
+    hex_encode(hex, bytes_of(digest, sizeof digest));
+    (void)json_object_del(evidence, "tcg_event_log");
+    (void)json_object_set_new(evidence, "tcg_event_log_sha256", json_string(hex));
+    save_json("evidence", evidence);
+}
+
+static void appraise_with_log(const char *log) {
+    const char *argv[] = {
+        "appraise", "--baseline", path("baseline"), "--evidence", path("evidence"),
+        "--ak",     path("ak"),   "--nonce",        NONCE,        "--log",
+        log,        NULL};
+    call(command_appraise, argv, NULL);
+}
+
 static void untrusted_because(const char *failure) {
     ck_assert_int_eq(run.status, 3);
     ck_assert_str_eq(text_of(told, "verdict"), "untrusted");
@@ -308,6 +332,36 @@ START_TEST(appraise_trusts_what_it_should) {
     ck_assert_str_eq(run.err, "");
     appraise_with(NONCE, "sha256:0-9,14");
     ck_assert_int_eq(run.status, 0);
+}
+END_TEST
+
+START_TEST(appraise_takes_a_log_that_is_only_named_from_a_file) {
+    name_log();
+    appraise_with_log(path("log"));
+    ck_assert_int_eq(run.status, 0);
+    ck_assert_str_eq(text_of(told, "verdict"), "trusted");
+}
+END_TEST
+
+START_TEST(appraise_says_what_it_lacks_of_a_log_that_is_only_named) {
+    name_log();
+    appraise_with(NONCE, NULL);
+    unusable();
+    ck_assert_ptr_nonnull(strstr(run.err, "tcg_event_log_sha256"));
+    ck_assert_ptr_nonnull(strstr(run.err, "--log FILE"));
+}
+END_TEST
+
+START_TEST(appraise_takes_no_other_log_than_the_one_that_is_named) {
+    appraise_with_log(path("ak"));
+    unusable();
+    ck_assert_ptr_nonnull(strstr(run.err, "no tcg_event_log_sha256"));
+    name_log();
+    appraise_with_log(path("ak"));
+    unusable();
+    ck_assert_ptr_nonnull(strstr(run.err, "not the log"));
+    appraise_with_log(path("big"));
+    unusable();
 }
 END_TEST
 
@@ -573,6 +627,9 @@ int main(void) {
     tcase_add_loop_test(logs, inspect_takes_one_file, 0, 3);
     tcase_add_test(tests, appraise_trusts_what_it_should);
     tcase_add_test(tests, appraise_takes_a_pem_key);
+    tcase_add_test(tests, appraise_takes_a_log_that_is_only_named_from_a_file);
+    tcase_add_test(tests, appraise_says_what_it_lacks_of_a_log_that_is_only_named);
+    tcase_add_test(tests, appraise_takes_no_other_log_than_the_one_that_is_named);
     tcase_add_test(tests, appraise_tells_where_the_key_is);
     tcase_add_test(tests, appraise_refuses_a_certification_that_does_not_hold);
     tcase_add_test(tests, appraise_refuses_a_certified_request_that_is_none);
