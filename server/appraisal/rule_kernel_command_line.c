@@ -161,7 +161,8 @@ static const char *expected_text(struct arena *arena, const struct command_line 
                        : arena_printf(arena, "one of: %s", text);
 }
 
-static void judge_line(struct judging *j, const struct command_line *rules,
+/* *expected is put in words once for all lines. */
+static void judge_line(struct judging *j, const char **expected, const struct command_line *rules,
                        const struct fact_command_line *line) {
     if (is_allowed(rules, line->text)) {
         return;
@@ -170,7 +171,8 @@ static void judge_line(struct judging *j, const struct command_line *rules,
     if (finding != NULL) {
         finding->pcr = facts_event_pcr(j->facts, line->event);
         finding->event = (int)line->event;
-        finding->expected = expected_text(j->arena, rules);
+        *expected = *expected != NULL ? *expected : expected_text(j->arena, rules);
+        finding->expected = *expected;
         finding->found = arena_printf(j->arena, "\"%s\"", shown_text(j->arena, line->text));
         finding->remediation =
             arena_printf(j->arena,
@@ -183,6 +185,7 @@ static void judge_line(struct judging *j, const struct command_line *rules,
 static void judge(struct judging *j, const void *rules) {
     const struct command_line *wanted = rules;
     const struct fact_os *os = &j->facts->os;
+    const char *expected = NULL;
     bool measured = false;
     for (unsigned pcr = 0; pcr < PCR_COUNT; pcr++) {
         if ((wanted->pcrs >> pcr & 1u) != 0 && !judging_logged(j, pcr)) {
@@ -191,7 +194,7 @@ static void judge(struct judging *j, const void *rules) {
     }
     for (size_t i = 0; i < os->num_command_lines; i++) {
         measured = measured || os->command_line[i].loader == wanted->loader;
-        judge_line(j, wanted, &os->command_line[i]);
+        judge_line(j, &expected, wanted, &os->command_line[i]);
     }
     struct finding *finding =
         measured ? NULL : judging_add(j, "command_line_missing", SEVERITY_DENY);

@@ -21,8 +21,9 @@ static enum status read_version(struct compiling *c, const struct place *at, uin
         hex = digit || (text[i] >= 'a' && text[i] <= 'f');
         value = value << 4 | (uint64_t)(digit ? text[i] - '0' : text[i] - 'a' + 10);
     }
-    if (!hex) {
-        return place_refuse(c, at, "it is not 1 to %d lower-case hex digits", VERSION_DIGITS);
+    if (!hex || value == 0) { /* 0 would demand nothing */
+        return place_refuse(c, at, "it is not 1 to %d lower-case hex digits above 0",
+                            VERSION_DIGITS);
     }
     *out = value;
     return STATUS_OK;

@@ -475,24 +475,89 @@ static void event(struct soft_tpm *tpm, struct writer *log, unsigned pcr, int ty
     soft_tpm_event(tpm, log, pcr, (uint32_t)type, data, data);
 }
 
-/* UEFI_VARIABLE_DATA with contents of `len` bytes that follow from the name. */
+/* Bytes that follow from the name. */
+static void write_filling(struct writer *w, const char *name, size_t len) {
+    uint8_t seed[32];
+    digest_compute(HASH_SHA256, bytes_of_text(name), seed);
+    for (size_t i = 0; i < len; i++) {
+        write_u8(w, (uint8_t)(seed[i % 32] + i / 32));
+    }
+}
+
+enum { LIST_HEAD = 28, OWNER = 16, HASH_ENTRY = OWNER + 32 };
+/* EFI_CERT_X509_GUID and EFI_CERT_SHA256_GUID. */
+static const char x509_list[] = "\xA1\x59\xC0\xA5\xE4\x94\xA7\x4A\x87\xB5\xAB\x15\x5C\x2B\xF0\x72";
+static const char sha256_list[] =
+    "\x26\x16\xC4\xC1\x4C\x50\x92\x40\xAC\xA9\x41\xF9\x36\x93\x43\x28";
+
+/* EFI_SIGNATURE_LIST: its head, then entries of this size. */
+static void write_list(struct writer *w, const char *type, size_t entry_len, size_t num,
+                       const char *name) {
+    write_bytes(w, bytes_of(type, 16));
+    write_u32le(w, (uint32_t)(LIST_HEAD + entry_len * num));
+    write_u32le(w, 0);
+    write_u32le(w, (uint32_t)entry_len);
+    write_filling(w, name, entry_len * num);
+}
+
+enum contents { PLAIN, FLAG, CERTIFICATE, CERTIFICATES, HASHES, LEVELS };
+static const struct variable {
+    const char *name, *guid;
+    enum contents contents;
+} variables[] = {
+#define GLOBAL   "\x61\xDF\xE4\x8B\xCA\x93\xD2\x11\xAA\x0D\x00\xE0\x98\x03\x2B\x8C"
+#define SECURITY "\xCB\xB2\x19\xD7\x3A\x3D\x96\x45\xA3\xBC\xDA\xD0\x0E\x67\x65\x6F"
+#define SHIM     "\x50\xAB\x5D\x60\x46\xE0\x00\x43\xAB\xB6\x3D\xD8\x10\xDD\x8B\x23"
+    {"SecureBoot", GLOBAL, FLAG},   {"PK", GLOBAL, CERTIFICATE},  {"KEK", GLOBAL, CERTIFICATES},
+    {"db", SECURITY, CERTIFICATES}, {"dbx", SECURITY, HASHES},    {"SbatLevel", SHIM, LEVELS},
+    {"Shim", SHIM, PLAIN},          {"BootOrder", GLOBAL, PLAIN}, {"Boot0000", GLOBAL, PLAIN},
+};
+
+/* About `len` bytes of a variable's value. */
+static void write_value(struct writer *w, const struct variable *variable, size_t len) {
+    switch (variable->contents) {
+    case FLAG:
+        write_u8(w, 1);
+        break;
+    case CERTIFICATE:
+        write_list(w, x509_list, len - LIST_HEAD, 1, variable->name);
+        break;
+    case CERTIFICATES: /* two */
+        write_list(w, x509_list, len / 2 - LIST_HEAD, 1, variable->name);
+        write_list(w, x509_list, len / 2 - LIST_HEAD, 1, "another");
+        break;
+    case HASHES:
+        write_list(w, sha256_list, HASH_ENTRY, (len - LIST_HEAD) / HASH_ENTRY, variable->name);
+        break;
+    case LEVELS:
+        write_text(w, "sbat,1,2024010900\nshim,4\ngrub,3\n");
+        break;
+    case PLAIN:
+        write_filling(w, variable->name, len);
+        break;
+    }
+}
+
+/* UEFI_VARIABLE_DATA; of an authority, a part of the variable: an owner and a certificate. */
 static void variable(struct soft_tpm *tpm, struct writer *log, int type, const char *name,
                      size_t len) {
-    uint8_t *data = malloc(VARIABLE_MAX), seed[32];
+    uint8_t *data = malloc(2 * VARIABLE_MAX), *value = data + VARIABLE_MAX;
+    const struct variable *of = variables;
     require(data != NULL && len < VARIABLE_MAX - 256, "variable");
-    struct writer w = writer_of(data, VARIABLE_MAX);
-    write_bytes(&w,
-                bytes_of("\x61\xDF\xE4\x8B\xCA\x93\xD2\x11\xAA\x0D\x00\xE0\x98\x03\x2B\x8C", 16));
+    while (strcmp(of->name, name) != 0) {
+        of++;
+    }
+    struct writer v = writer_of(value, VARIABLE_MAX), w = writer_of(data, VARIABLE_MAX);
+    if (type == EV_EFI_VARIABLE_AUTHORITY && of->contents != LEVELS) {
+        write_filling(&v, name, len);
+    } else {
+        write_value(&v, of, len);
+    }
+    write_bytes(&w, bytes_of(of->guid, 16));
     write_u64le(&w, strlen(name));
-    write_u64le(&w, len);
+    write_u64le(&w, v.len);
     write_utf16(&w, name);
-    digest_compute(HASH_SHA256, bytes_of_text(name), seed);
-    if (len == 1) {
-        write_u8(&w, 1);
-    }
-    for (size_t i = 0; len > 1 && i < len; i++) {
-        write_u8(&w, (uint8_t)(seed[i % 32] + i / 32));
-    }
+    write_bytes(&w, writer_bytes(&v));
     event(tpm, log, type == EV_EFI_VARIABLE_BOOT ? 1 : 7, type, writer_bytes(&w));
     free(data);
 }
@@ -567,6 +632,7 @@ void soft_tpm_boot(struct soft_tpm *tpm, struct writer *log, size_t size) {
     variable(tpm, log, EV_EFI_VARIABLE_AUTHORITY, "db", 1540);
     image(tpm, log, "\\EFI\\BOOT\\BOOTX64.EFI");
     ipl(tpm, log, 14, "", "MokList");
+    variable(tpm, log, EV_EFI_VARIABLE_AUTHORITY, "SbatLevel", 0);
     variable(tpm, log, EV_EFI_VARIABLE_AUTHORITY, "Shim", 930);
     image(tpm, log, "\\EFI\\BOOT\\grubx64.efi");
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {

@@ -36,6 +36,7 @@ static const struct {
     {"\"tpm\":{\"firmware_at_least\":\"\"}", "invalid_baseline", "tpm.firmware_at_least"},
     {"\"tpm\":{\"firmware_at_least\":\"0x10\"}", "invalid_baseline", "tpm.firmware_at_least"},
     {"\"tpm\":{\"firmware_at_least\":\"A\"}", "invalid_baseline", "tpm.firmware_at_least"},
+    {"\"tpm\":{\"firmware_at_least\":\"000\"}", "invalid_baseline", "tpm.firmware_at_least"},
     {"\"tpm\":{\"firmware_at_least\":16}", "invalid_baseline", "tpm.firmware_at_least"},
     {"\"tpm\":{\"firmware_at_least\":\"12345678123456781\"}", "invalid_baseline",
      "tpm.firmware_at_least"},
