@@ -93,3 +93,25 @@ enum status der_element_len(size_t *out, struct bytes in) {
     }
     return status;
 }
+
+/* RFC 5280 4.1: version, serialNumber, signature, issuer, validity, subject. */
+bool certificate_subject(char out[static X509_NAME_TEXT], struct bytes der) {
+    struct bytes certificate, tbs, skipped, subject;
+    bool has_version;
+    if (der_take(&der, DER_SEQUENCE, &certificate) != STATUS_OK ||
+        der_take(&certificate, DER_SEQUENCE, &tbs) != STATUS_OK ||
+        der_take_optional(&tbs, DER_CONTEXT_CONSTRUCTED, &has_version, &skipped) != STATUS_OK ||
+        der_take(&tbs, DER_INTEGER, &skipped) != STATUS_OK) {
+        return false;
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        if (der_take(&tbs, DER_SEQUENCE, &skipped) != STATUS_OK) {
+            return false;
+        }
+    }
+    if (der_take_whole(&tbs, DER_SEQUENCE, &subject) != STATUS_OK) {
+        return false;
+    }
+    x509_name_text(out, X509_NAME_TEXT, subject);
+    return true;
+}

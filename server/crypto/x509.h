@@ -32,6 +32,9 @@ MUST_USE enum status certificate_parse(struct certificate *out, struct bytes der
  * any serial number of 20 bytes, keys marked as rsaesOaep. */
 MUST_USE enum status certificate_parse_as_met(struct certificate *out, struct bytes der,
                                               struct detail *detail);
+/* Who a certificate is for, without judging it: true, and one line as in `subject` above (cut to
+ * fit), for whatever is framed as a certificate up to its subject. */
+bool certificate_subject(char out[static X509_NAME_TEXT], struct bytes der);
 /* The length of the DER element that `in` starts with (outer SEQUENCE), for inputs with trailing
  * padding. */
 MUST_USE enum status der_element_len(size_t *out, struct bytes in);

@@ -38,7 +38,8 @@ struct fact_event {
     struct bytes digest[PCR_MAX_BANKS]; /* parallel to facts.bank; empty where nothing vouches */
     struct bytes data;                  /* all of it, whatever vouches */
     struct bytes bound; /* the part of data whose hash the digest is: all of it, or what stands
-                           behind a label that the hash leaves out; empty unless data_vouched */
+                           behind a label that the hash leaves out, or the same name in ASCII where
+                           systemd-stub logs it in UTF-16; empty unless data_vouched */
 };
 
 /* Yes, no, or nothing vouched for says so. */
@@ -69,7 +70,8 @@ struct fact_keys {
  * measures it. Without a separator before it in PCR 7 it is not an authority but configuration. */
 struct fact_authority {
     uint32_t event;
-    const char *variable; /* "db", "MokList", "Shim", "vendor_db", ... */
+    const char *variable; /* "db", "MokList", "Shim", "vendor_db", ...; "": the data are not bound,
+                             or no variable, and the key is of kind OTHER and zeros */
     struct fact_key key;
 };
 struct fact_secure_boot {
@@ -118,6 +120,7 @@ struct fact_firmware {
 
 /* --- the operating system's loader and start: PCRs 8, 9, 11, 12, 14 --- */
 
+#define FACT_TEXT_UNKNOWN "\n(the log does not say)"
 enum fact_loader { FACT_LOADER_GRUB, FACT_LOADER_SYSTEMD_STUB, FACT_LOADER_LINUX_STUB };
 /* A text that the digest is the hash of. Its label ("kernel_cmdline: ") is a claim: `labelled` is
  * false for a text that no label calls a command line and that would boot a kernel all the same
@@ -126,15 +129,21 @@ struct fact_command_line {
     uint32_t event;
     enum fact_loader loader;
     bool labelled;
+    /* FACT_TEXT_UNKNOWN: an event of PCR 8 or 12 whose data are not bound, so that it may be one. No
+     * baseline can allow that text. */
     const char *text;  /* as the kernel gets it, without the image's path of GRUB's first word */
     const char *image; /* GRUB: that first word; else NULL */
 };
-struct fact_file { /* PCR 9 (GRUB, Linux's EFI stub), PCR 11 and 13 (systemd-stub) */
+/* PCR 9 (GRUB, Linux's EFI stub), PCRs 11 to 13 (systemd-stub), PCR 14 (shim's "MokList", ...). */
+struct fact_file {
     uint32_t event;
     uint32_t pcr;
-    const struct bytes *digest; /* REPLAYED, of the contents */
-    const char *name;           /* a claim; NULL: none. ".initrd" of a UKI's section is bound */
-    bool is_initrd;             /* by name or tag: a claim that only ever adds a demand */
+    /* REPLAYED, of the contents. Empty in every bank: GRUB was told to load it (the event is the
+     * command of PCR 8), and no event of PCR 9 is left that could be it. */
+    const struct bytes *digest;
+    const char *name; /* a claim; NULL: none. ".initrd" of a UKI's section is bound */
+    bool is_initrd;   /* by name or tag, or as a bound command of GRUB names it: a claim
+                                   that only ever adds a demand */
 };
 struct fact_sbat_level { /* of SbatLevel, measured by shim into PCR 7 as an authority */
     const char *component;

@@ -121,7 +121,7 @@ static enum status read_log(struct facts *facts, struct arena *arena, struct byt
     struct walked_log walked;
     if (bytes_all(log_sha256, 0)) {
         return log.len == 0
-                   ? STATUS_OK
+                   ? log_facts(facts, arena, NULL, log)
                    : status_fail(detail, STATUS_MALFORMED, "a log, and the boot state names none");
     }
     digest_compute(HASH_SHA256, log, sha256);

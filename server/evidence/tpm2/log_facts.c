@@ -1,7 +1,16 @@
 #include "server/evidence/tpm2/log_facts.h"
+#include "server/evidence/tpm2/bound.h"
+#include "server/evidence/tpm2/derive.h"
 #include "server/evidence/tpm2/event_types.h"
 
 #include <string.h>
+
+struct vouching_state {
+    const struct facts *facts;
+    const struct tcg_replay *replay;
+    struct arena *arena;
+    struct bound_memory memory;
+};
 
 enum status walk_log(struct walked_log *out, const struct facts *facts, struct bytes raw,
                      struct detail *detail) {
@@ -56,9 +65,9 @@ bool log_meets_values(const struct facts *facts, const struct tcg_replay *replay
 
 /* Digests of banks in which the event's PCR replayed, and data that one of them (never SHA-1) is
  * the hash of. */
-static void vouch(const struct facts *facts, const struct tcg_replay *replay,
-                  const struct tcg_event *event, struct fact_event *out) {
-    uint8_t digest[DIGEST_MAX];
+static void vouch(struct vouching_state *state, const struct tcg_event *event,
+                  struct fact_event *out) {
+    const struct facts *facts = state->facts;
     out->index = event->index;
     out->pcr = event->pcr;
     out->type = event->type;
@@ -68,21 +77,17 @@ static void vouch(const struct facts *facts, const struct tcg_replay *replay,
     }
     for (size_t b = 0; b < facts->num_banks; b++) {
         const struct fact_bank *bank = &facts->bank[b];
-        const struct tcg_replay_bank *replayed = tcg_replay_bank(replay, bank->alg);
+        const struct tcg_replay_bank *replayed = tcg_replay_bank(state->replay, bank->alg);
         if (replayed == NULL || !bank->pcr[event->pcr].logged ||
             event->digest[replayed->log_bank].data == NULL) {
             continue;
         }
         out->digest[b] = event->digest[replayed->log_bank];
-        if (bank->alg == HASH_SHA1) {
-            continue;
-        }
-        if (out->digest_vouched == VOUCHED_CLAIMED) {
+        if (bank->alg != HASH_SHA1 && out->digest_vouched == VOUCHED_CLAIMED) {
             out->digest_vouched = VOUCHED_REPLAYED;
-            digest_compute(bank->alg, event->data, digest);
-            if (bytes_equal(out->digest[b], bytes_of(digest, digest_len(bank->alg)))) {
+            if (find_bound(&out->bound, &state->memory, state->arena, bank->alg, out->digest[b],
+                           event->type, event->data)) {
                 out->data_vouched = VOUCHED_BOUND;
-                out->bound = event->data;
             }
         }
     }
@@ -90,6 +95,10 @@ static void vouch(const struct facts *facts, const struct tcg_replay *replay,
 
 enum status log_facts(struct facts *facts, struct arena *arena, const struct walked_log *walked,
                       struct bytes raw) {
+    if (walked == NULL) {
+        return derive_facts(facts, arena);
+    }
+    struct vouching_state state = {.facts = facts, .replay = &walked->replay, .arena = arena};
     struct tcg_eventlog log = walked->log;
     struct tcg_event event;
     struct fact_event *events = arena_array(arena, walked->num_events, sizeof *events);
@@ -100,11 +109,11 @@ enum status log_facts(struct facts *facts, struct arena *arena, const struct wal
         if (tcg_eventlog_next(&log, &event, NULL) != STATUS_OK) {
             return STATUS_INTERNAL; /* it was read a moment ago */
         }
-        vouch(facts, &walked->replay, &event, &events[i]);
+        vouch(&state, &event, &events[i]);
     }
     facts->has_log = true;
     facts->log = raw;
     facts->event = events;
     facts->num_events = walked->num_events;
-    return STATUS_OK;
+    return derive_facts(facts, arena);
 }

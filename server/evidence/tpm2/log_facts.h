@@ -22,7 +22,8 @@ void mark_logged(struct facts *facts, const struct tcg_replay *replay);
  * PCR i of the mask is not compared. */
 MUST_USE bool log_meets_values(const struct facts *facts, const struct tcg_replay *replay,
                                uint32_t skipped, struct detail *detail);
-/* The log's part of the facts, whose banks are filled in. MEMORY. */
+/* The log's part of the facts, whose banks are filled in; NULL: what follows from having no log.
+ * MEMORY. */
 MUST_USE enum status log_facts(struct facts *facts, struct arena *arena,
                                const struct walked_log *walked, struct bytes raw);
 

@@ -364,9 +364,8 @@ enum status tpm2_verify(struct facts *out, enum tpm2_failure *failure, struct ar
         *failure = result;
         return STATUS_OK;
     }
-    enum status status =
-        check.facts.has_log ? log_facts(&check.facts, arena, &check.walked, evidence->tcg_event_log)
-                            : STATUS_OK;
+    enum status status = log_facts(&check.facts, arena, check.facts.has_log ? &check.walked : NULL,
+                                   evidence->tcg_event_log);
     if (status != STATUS_OK) {
         return status_fail(detail, status, "no memory for %u events",
                            (unsigned)check.walked.num_events);
