@@ -387,6 +387,30 @@ MUST_USE enum status store_device_boot_walk(struct store_reader *, const char *m
                                             struct store_page page, store_device_boot_visit *visit,
                                             void *context);
 
+/* How far a device's IMA log was confirmed in one boot. The entries are pieces, which devices share, and
+ * of which a device has a set: those that are the same count once. Their order is not kept. */
+enum { STORE_IMA_ENTRIES_MAX = 1 << 17 }; /* of a device */
+struct device_ima_row {
+    char device_id[STORE_ID];
+    int64_t reset_count, restart_count; /* the boot */
+    int64_t num_entries;                /* of the log: at least 1 */
+    struct bytes position;              /* server/evidence/ima/kept.h; opaque here */
+    struct bytes met;                   /* server/fleet/ima_state.h; likewise */
+    struct bytes entries;               /* the set; equal ones are equal bytes. Only ever given */
+};
+MUST_USE enum status store_device_ima_get(struct store_reader *, struct arena *,
+                                          struct device_ima_row *out,
+                                          const char *device_id); /* NOT_FOUND: nothing is kept */
+/* The row, with these entries beside those that it has, `after` in number of the log; 0: in their
+ * place. CONFLICT: what is there is of another boot, or not so far. NOT_FOUND: no such device. LIMIT:
+ * over STORE_IMA_ENTRIES_MAX. */
+MUST_USE enum status store_device_ima_put(struct store_writer *, const struct device_ima_row *row,
+                                          int64_t after, const struct bytes *entry, size_t num);
+MUST_USE enum status store_device_ima_delete(struct store_writer *, const char *device_id);
+/* Every entry of a row that was got. */
+MUST_USE enum status store_ima_entries(struct store_reader *, struct arena *, struct bytes **out,
+                                       size_t *num, const struct device_ima_row *row);
+
 /* Forgets what nothing refers to any more; `limit` boot states and logs at most, and a like number of
  * pieces looked at. LIMIT: there may be more. */
 MUST_USE enum status store_boot_state_forget(struct store_writer *, unsigned limit);

@@ -16,6 +16,12 @@ struct piece_runs { /* being read */
 /* END behind the last. STORAGE: it is damaged. */
 MUST_USE enum status piece_runs_next(struct piece_runs *runs, struct piece_run *out);
 
+enum { PIECE_RUN_MAX = 20 }; /* bytes of one */
+/* Behind the runs before, which end at *end; nothing for a run of none. */
+void piece_run_write(struct writer *w, int64_t *end, const struct piece_run *run);
+/* The piece's number, put there when it was not; it stays while a sweep is under way. */
+MUST_USE enum status log_piece_put(struct store_writer *writer, int64_t *out, struct bytes piece);
+
 /* 0: NULL. */
 void bind_num_or_null(struct query *q, int64_t num);
 /* The number of the boot state that the device is in, when its SHA-256 is this, else CONFLICT. 0 for

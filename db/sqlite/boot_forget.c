@@ -59,9 +59,11 @@ static enum status mark_log(struct piece_sweep *sweep, struct bytes pieces) {
     return status == STATUS_END ? STATUS_OK : status;
 }
 
+/* Of logs, and then of devices' IMA logs. */
 static enum status mark_some(struct store_writer *writer, unsigned limit) {
     struct piece_sweep *sweep = &writer->sweep;
-    QUERY q = query_of(of_writer(writer), SQL_BOOT_LOG_WALK);
+    QUERY q = query_of(of_writer(writer),
+                       sweep->phase == SWEEP_MARK ? SQL_BOOT_LOG_WALK : SQL_DEVICE_IMA_WALK);
     bind_int(&q, sweep->at);
     bind_int(&q, limit);
     unsigned num = 0;
@@ -75,7 +77,7 @@ static enum status mark_some(struct store_writer *writer, unsigned limit) {
         num++;
     }
     if (status == STATUS_END && num < limit) {
-        sweep->phase = SWEEP_REMOVE;
+        sweep->phase = sweep->phase == SWEEP_MARK ? SWEEP_MARK_IMA : SWEEP_REMOVE;
         sweep->at = 0;
     }
     return status == STATUS_END ? STATUS_OK : status;
@@ -123,6 +125,7 @@ static enum status sweep_some(struct store_writer *writer, unsigned limit) {
     case SWEEP_REST:
         return writer->sweep.wanted ? begin_sweep(writer) : STATUS_OK;
     case SWEEP_MARK:
+    case SWEEP_MARK_IMA:
         return mark_some(writer, limit);
     default:
         return remove_some(writer, limit);

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VARINT_MAX = 10, RUN_MAX = 2 * VARINT_MAX };
-
 /* --- runs of numbers --- */
 
 static void write_varint(struct writer *w, uint64_t value) {
@@ -50,7 +48,7 @@ enum status piece_runs_next(struct piece_runs *runs, struct piece_run *out) {
     return STATUS_OK;
 }
 
-static void write_run(struct writer *w, int64_t *end, const struct piece_run *run) {
+void piece_run_write(struct writer *w, int64_t *end, const struct piece_run *run) {
     int64_t by = run->first - *end;
     if (run->num > 0) {
         write_varint(w, by < 0 ? (uint64_t)(-by - 1) << 1 | 1 : (uint64_t)by << 1);
@@ -121,6 +119,17 @@ static enum status put_piece(struct connection *c, int64_t *out, struct bytes pi
     return status;
 }
 
+enum status log_piece_put(struct store_writer *writer, int64_t *out, struct bytes piece) {
+    enum status status = load_key(of_writer(writer));
+    if (status == STATUS_OK) {
+        status = put_piece(of_writer(writer), out, piece);
+    }
+    if (status == STATUS_OK) {
+        piece_sweep_mark(&writer->sweep, (struct piece_run){*out, 1});
+    }
+    return status;
+}
+
 /* --- logs --- */
 
 static enum status put_pieces(struct store_writer *writer, struct writer *w, int64_t *size,
@@ -137,13 +146,13 @@ static enum status put_pieces(struct store_writer *writer, struct writer *w, int
         if (run.num > 0 && at == run.first + run.num) {
             run.num++;
         } else {
-            write_run(w, &end, &run);
+            piece_run_write(w, &end, &run);
             run = (struct piece_run){at, 1};
         }
         piece_sweep_mark(&writer->sweep, (struct piece_run){at, 1});
         *size += (int64_t)piece[i].len;
     }
-    write_run(w, &end, &run);
+    piece_run_write(w, &end, &run);
     return w->overflow ? STATUS_INTERNAL : STATUS_OK;
 }
 
@@ -185,8 +194,8 @@ enum status boot_log_put(struct store_writer *writer, int64_t *out, const uint8_
     if (status != STATUS_NOT_FOUND) {
         return status;
     }
-    size_t room = num * RUN_MAX + 1;
-    uint8_t *runs = num > SIZE_MAX / RUN_MAX - 1 ? NULL : malloc(room);
+    size_t room = num * PIECE_RUN_MAX + 1;
+    uint8_t *runs = num > SIZE_MAX / PIECE_RUN_MAX - 1 ? NULL : malloc(room);
     if (runs == NULL) {
         return STATUS_MEMORY;
     }

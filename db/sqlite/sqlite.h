@@ -17,12 +17,12 @@ struct store_reader {
 /* A walk over all logs that marks what pieces they hold, and then over the marks: the pieces that no
  * log holds go. Bounded steps; in memory, and begun anew after a start or a rollback. What is put
  * meanwhile is marked at once. */
-enum sweep_phase { SWEEP_REST = 0, SWEEP_MARK, SWEEP_REMOVE };
+enum sweep_phase { SWEEP_REST = 0, SWEEP_MARK, SWEEP_MARK_IMA, SWEEP_REMOVE };
 struct piece_sweep {
     enum sweep_phase phase;
     bool wanted;    /* a log went since the walk began */
     int64_t last;   /* pieces numbered higher came later, and are left alone */
-    int64_t at;     /* the log, or the piece, that was looked at last */
+    int64_t at;     /* the log, the device, or the piece that was looked at last */
     uint8_t *marks; /* a bit a piece; NULL at rest */
 };
 

@@ -212,6 +212,19 @@ const char *const statements[NUM_STATEMENTS] = {
     [SQL_BOOT_STATE_INSERT] = "INSERT INTO boot_state (refs, sha256, log, form) VALUES (0,?,?,?)",
     [SQL_BOOT_STATE_FORGET] =
         "DELETE FROM boot_state WHERE num IN (SELECT num FROM boot_state WHERE refs = 0 LIMIT ?)",
+    [SQL_DEVICE_IMA_GET] = "SELECT d.id, i.reset_count, i.restart_count, i.num_entries, i.position,"
+                           " i.met, i.entries FROM device AS d"
+                           " CROSS JOIN device_ima AS i ON i.device = d.num WHERE d.id = ?",
+    [SQL_DEVICE_IMA_PUT] =
+        "INSERT INTO device_ima (device, reset_count, restart_count, num_entries,"
+        " position, met, entries)"
+        " SELECT num, ?2, ?3, ?4, ?5, ?6, ?7 FROM device WHERE id = ?1"
+        " ON CONFLICT DO UPDATE SET reset_count = ?2, restart_count = ?3,"
+        " num_entries = ?4, position = ?5, met = ?6, entries = ?7",
+    [SQL_DEVICE_IMA_DELETE] =
+        "DELETE FROM device_ima WHERE device = (SELECT num FROM device WHERE id = ?)",
+    [SQL_DEVICE_IMA_WALK] =
+        "SELECT device, entries FROM device_ima WHERE device > ? ORDER BY device LIMIT ?",
     [SQL_DEVICE_BOOT_GET] = "SELECT d.id, s.sha256, t.sha256, b.since, l.sha256 FROM device AS d"
                             " CROSS JOIN device_boot AS b ON b.device = d.num"
                             " CROSS JOIN boot_state AS s ON s.num = b.boot_state"

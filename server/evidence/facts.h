@@ -187,6 +187,7 @@ struct fact_ima_bank {
 struct fact_ima_position {
     uint32_t reset_count, restart_count;      /* which boot */
     uint32_t num_entries;                     /* from the start of the log, whatever they extend */
+    uint64_t num_bytes;                       /* of the log, as the device sends it */
     struct fact_ima_bank bank[PCR_MAX_BANKS]; /* every quoted one */
     size_t num_banks;
     enum hash_alg aggregate_alg; /* of entry 0, when it is a boot_aggregate; else HASH_NONE */

@@ -315,11 +315,12 @@ static void describe(struct fact_ima_entry *out, struct arena *arena, uint32_t f
     ima_decode(out, entry->template_name, data_of(arena, entry));
 }
 
-static void conclude(struct follow *f, struct fact_ima *ima) {
+static void conclude(struct follow *f, struct fact_ima *ima, size_t num_bytes) {
     struct fact_ima_position *end = &ima->end;
     end->reset_count = f->facts->tpm_reset_count;
     end->restart_count = f->facts->tpm_restart_count;
     end->num_entries = ima->num_confirmed;
+    end->num_bytes = num_bytes + (ima->first > 0 ? f->what->kept->num_bytes : 0);
     end->num_banks = f->num_runs;
     for (size_t i = 0; i < f->num_runs; i++) {
         const struct run *run = &f->run[i];
@@ -355,7 +356,7 @@ static enum status fill(struct follow *f, uint32_t extends) {
         }
     }
     ima.num_confirmed = ima.first + log.next_index;
-    conclude(f, &ima);
+    conclude(f, &ima, log.len - log.rest.len);
     return f->arena->overflow ? STATUS_MEMORY : STATUS_OK;
 }
 
