@@ -34,7 +34,7 @@ static enum http_next read_body(struct evidence *e) {
 
 /* The log that is only named: the one that this device's evidence before came with. That it explains
  * this quote as well is verified as ever. Before the nonce is looked at, so that the same quote is good
- * with the log. */
+ * with the log. One that cannot be read is wanted, too: damage to it keeps nobody out. */
 static enum http_next take_log(struct evidence *e) {
     struct request *r = e->change.r;
     if (!e->body.has_log_sha256) {
@@ -46,8 +46,13 @@ static enum http_next take_log(struct evidence *e) {
     if (status == STATUS_OK) {
         return HTTP_WAIT;
     }
-    return status == STATUS_NOT_FOUND ? problem(r->x, PROBLEM_LOG_WANTED)
-                                      : answer_status(r, status, NULL);
+    if (status == STATUS_STORAGE) {
+        log_event(r->api->options.log, LOG_ERROR, "kept_log_unreadable",
+                  log_str("device_id", r->device->id));
+    }
+    return status == STATUS_NOT_FOUND || status == STATUS_STORAGE
+               ? problem(r->x, PROBLEM_LOG_WANTED)
+               : answer_status(r, status, NULL);
 }
 
 /* Uses the nonce up. NUM_PROBLEMS: it was good. */

@@ -41,8 +41,14 @@ attest_once() {
     cp "$work/answer" "$work/challenge"
     # The quote first: what is measured meanwhile is in the logs, and a log may be longer than the quote.
     quote "$work/challenge"
-    evidence_body
+    evidence_parts
+    evidence_body "$log_held"
     http POST "$conf_device_url/v1/evidence" "$work/body" "$identity"
+    if [ -n "$log_held" ] && [ "$(answer_code)" = log_wanted ]; then
+        # Nothing was appraised, and the nonce is still good.
+        evidence_body ''
+        http POST "$conf_device_url/v1/evidence" "$work/body" "$identity"
+    fi
     tpm_flush
     case $http_status in 201) return 0 ;; esac
     code=$(answer_code)
@@ -67,8 +73,17 @@ evidence_log() {
     base64_of "$work/$1" >"$work/$1.b64"
 }
 
-evidence_body() {
+# log_is_held: the event log is the one that the gateway says it holds; its digest is in $log_held, else nothing.
+log_is_held() {
+    log_held=$(jq -r '.tcg_event_log_sha256 // empty | strings' "$work/challenge" 2>/dev/null) || :
+    [ -s "$work/tcg_event_log.b64" ] && [ -n "$log_held" ] &&
+        [ "$(openssl dgst -sha256 -r <"$work/tcg_event_log" | cut -d ' ' -f 1)" = "$log_held" ] || log_held=''
+}
+
+# evidence_parts: all that evidence is made of, once for this challenge.
+evidence_parts() {
     evidence_log tcg_event_log "$conf_event_log"
+    log_is_held
     evidence_log ima_log "$conf_ima_log"
     base64_of "$work/quote.msg" >"$work/quote.b64"
     base64_of "$work/quote.sig" >"$work/signature.b64"
@@ -77,11 +92,15 @@ evidence_body() {
     if [ "$(key_protection "$work/credential")" = tpm ]; then
         key_certify "$work/credential" "$(jq -r .nonce "$work/challenge")" || echo null >"$work/certification.json"
     fi
-    jq -n --slurpfile challenge "$work/challenge" --rawfile quote "$work/quote.b64" --rawfile signature "$work/signature.b64" \
+}
+
+# evidence_body HELD: with the event log, or its digest in its place.
+evidence_body() {
+    jq -n --arg held "$1" --slurpfile challenge "$work/challenge" --rawfile quote "$work/quote.b64" --rawfile signature "$work/signature.b64" \
         --slurpfile pcrs "$work/pcrs.json" --rawfile log "$work/tcg_event_log.b64" --rawfile ima "$work/ima_log.b64" \
         --rawfile csr "$work/csr.b64" --slurpfile certification "$work/certification.json" \
         '{nonce: $challenge[0].nonce, tpm2: {quote: $quote, signature: $signature, pcrs: $pcrs[0]}, csr: $csr}
-         + if $log == "" then {} else {tcg_event_log: $log} end
+         + if $held != "" then {tcg_event_log_sha256: $held} elif $log == "" then {} else {tcg_event_log: $log} end
          + if $ima == "" then {} else {ima_log: $ima} end
          + if $certification[0] == null then {} else {key_certification: $certification[0]} end' >"$work/body"
 }

@@ -36,6 +36,7 @@ code_meaning() {
     not_a_quote | evidence_malformed) echo 'the evidence cannot be read' ;;
     nonce_mismatch) echo 'the quote is over another nonce' ;;
     nonce_used | nonce_expired | nonce_unknown | challenge_outdated) echo 'the challenge is not good any more' ;;
+    log_wanted) echo 'the gateway wants the whole event log' ;;
     policy_changed) echo 'the baselines changed while the evidence was looked at' ;;
     pcr_selection_mismatch | weak_pcr_bank) echo 'the TPM did not quote the PCRs that the model wants' ;;
     pcr_digest_mismatch | pcr_values_missing) echo 'the PCR values do not belong to the quote' ;;

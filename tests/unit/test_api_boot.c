@@ -368,16 +368,19 @@ START_TEST(a_log_that_is_named_wrongly_or_twice_is_refused_and_the_nonce_stays_g
 }
 END_TEST
 
-START_TEST(a_named_log_that_is_damaged_is_storage_trouble_and_the_nonce_stays_good) {
+START_TEST(a_kept_log_that_is_damaged_is_wanted_anew_and_told_to_the_log) {
     char appraisal[33], nonce[48], hex[65];
     prove(&device, 201, appraisal);
     run_sql("UPDATE log_piece SET data = zeroblob(length(data)) WHERE num = 3");
     sha256_of_log(hex, &device);
     device_challenge(&g, &device, nonce);
     name_log(&device, nonce, hex);
-    send(&device, 503, "storage_unavailable");
+    send(&device, 409, "log_wanted");
     device_evidence_body(&device, body, nonce);
     send(&device, 201, NULL);
+    char *log = gateway_log(&g);
+    ck_assert_ptr_nonnull(strstr(log, "kept_log_unreadable"));
+    free(log);
 }
 END_TEST
 
@@ -494,7 +497,7 @@ static Suite *suite(void) {
     tcase_add_test(t, the_log_of_a_boot_before_is_wanted_again);
     tcase_add_test(t, a_log_that_grew_and_is_named_by_its_old_digest_does_not_replay);
     tcase_add_test(t, a_log_that_is_named_wrongly_or_twice_is_refused_and_the_nonce_stays_good);
-    tcase_add_test(t, a_named_log_that_is_damaged_is_storage_trouble_and_the_nonce_stays_good);
+    tcase_add_test(t, a_kept_log_that_is_damaged_is_wanted_anew_and_told_to_the_log);
     tcase_add_test(t, a_retired_device_is_told_nothing_of_logs);
     tcase_add_test(t, an_appraisals_facts_are_whole_though_its_boot_state_is_shared);
     tcase_add_test(t, an_appraisal_from_before_boot_states_shows_its_facts_as_ever);
