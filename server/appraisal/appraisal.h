@@ -53,7 +53,9 @@ struct appraisal {
     struct finding *finding; /* denying ones first, then excepted ones; each by family in the order
                                 of rule.h, then as the family gives them; arena */
     size_t num_findings;
-    uint32_t uncovered; /* bit i: PCR i is quoted, extended, and no rule covers it */
+    uint32_t
+        uncovered;   /* bit i: PCR i is quoted, more than a separator was measured into it, and no
+                           rule covers it */
     size_t baseline; /* which of the baselines the verdict is from: the one satisfied, or else the
                         nearest */
 };

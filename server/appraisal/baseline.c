@@ -53,6 +53,21 @@ static enum status read_unlisted(struct compiling *c, const struct place *root) 
     return STATUS_OK;
 }
 
+/* EV_SEPARATOR: TCG PC Client Platform Firmware Profile 1.06, 10.4.1. */
+static enum status note_separators(struct compiling *c, const struct place *root) {
+    static const uint8_t value[2][4] = {{0}, {0xFF, 0xFF, 0xFF, 0xFF}}, reset[DIGEST_MAX] = {0};
+    struct baseline *baseline = c->baseline;
+    size_t len = digest_len(baseline->bank);
+    (void)root;
+    for (size_t i = 0; i < 2; i++) {
+        uint8_t digest[DIGEST_MAX];
+        digest_compute(baseline->bank, bytes_of(value[i], sizeof value[i]), digest);
+        digest_compute2(baseline->bank, bytes_of(reset, len), bytes_of(digest, len),
+                        baseline->separated[i]);
+    }
+    return STATUS_OK;
+}
+
 /* --- its rule families --- */
 
 static enum status read_families(struct compiling *c, const struct place *root) {
@@ -95,7 +110,8 @@ static enum status check_members(struct compiling *c, const struct place *root) 
 
 static enum status read_document(struct compiling *c, json_t *json) {
     static enum status (*const step[])(struct compiling *, const struct place *) = {
-        check_members, read_schema, read_model, read_label, read_bank, read_families, read_unlisted,
+        check_members, read_schema,     read_model,    read_label,
+        read_bank,     note_separators, read_families, read_unlisted,
     };
     struct place root = {.json = json};
     enum status status = STATUS_OK;

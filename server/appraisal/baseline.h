@@ -11,6 +11,8 @@ struct baseline {
     enum hash_alg bank;
     const void **rules; /* parallel to rule_families; NULL: the document does not have the family */
     bool deny_unlisted;
+    /* What a PCR holds into which a separator alone was measured: of 0x00000000, of 0xFFFFFFFF. */
+    uint8_t separated[2][DIGEST_MAX];
 };
 
 #endif

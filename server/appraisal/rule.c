@@ -69,6 +69,26 @@ bool judging_logged(struct judging *j, unsigned pcr) {
     return false;
 }
 
+void judging_unbound(struct judging *j, uint32_t event, const char *what) {
+    const struct facts *facts = j->facts;
+    struct finding *finding = judging_add(j, "data_not_bound", SEVERITY_DENY);
+    if (finding != NULL) {
+        finding->pcr = facts_event_pcr(facts, event);
+        finding->event = event < facts->num_events ? (int)event : -1;
+        finding->expected = "data that are what was measured";
+        finding->found =
+            event < facts->num_events && j->bank != NULL
+                ? arena_printf(j->arena, "other data than %s is the hash of",
+                               hex_text(j->arena, facts->event[event].digest[j->bank_index]))
+                : NULL;
+        finding->remediation = arena_printf(
+            j->arena,
+            "The log's data of this event are not what was measured, so that it may have been %s: "
+            "find out who changed the log.",
+            what);
+    }
+}
+
 bool judging_settings(struct judging *j) {
     enum { SECURE_BOOT_PCR = 7 };
     const struct fact_secure_boot *facts = &j->facts->secure_boot;
@@ -95,12 +115,19 @@ bool judging_settings(struct judging *j) {
 
 /* --- all of them -------------------------------------------------------------------------------- */
 
+/* At reset, or a separator alone: the firmware says that it measured nothing. */
+static bool holds_nothing(const struct judging *j, unsigned pcr) {
+    struct bytes value = judging_pcr(j, pcr);
+    return pcr_is_reset(pcr, value) ||
+           bytes_equal(value, bytes_of(j->baseline->separated[0], value.len)) ||
+           bytes_equal(value, bytes_of(j->baseline->separated[1], value.len));
+}
+
 /* Quoted, extended, and in none of `covered`. */
 static uint32_t find_uncovered(const struct judging *j, uint32_t covered) {
     uint32_t mask = 0;
     for (unsigned pcr = 0; pcr < PCR_COUNT; pcr++) {
-        if (is_quoted(j, pcr) && (covered >> pcr & 1u) == 0 &&
-            !pcr_is_reset(pcr, judging_pcr(j, pcr))) {
+        if (is_quoted(j, pcr) && (covered >> pcr & 1u) == 0 && !holds_nothing(j, pcr)) {
             mask |= 1u << pcr;
         }
     }

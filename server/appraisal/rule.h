@@ -74,6 +74,10 @@ bool judging_logged(struct judging *j, unsigned pcr);
  * denial: as above, or "secure_boot_distrusted". */
 bool judging_settings(struct judging *j);
 
+/* A denial, "data_not_bound": the log's data of an event are not what was measured, so that nothing
+ * says that it was not `what` ("a command line"). */
+void judging_unbound(struct judging *j, uint32_t event, const char *what);
+
 /* Every family that the baseline has, in order, then unlisted_pcrs. *uncovered as in struct appraisal. */
 void judge_rules(struct judging *j, uint32_t *uncovered);
 

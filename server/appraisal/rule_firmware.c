@@ -133,8 +133,11 @@ static void judge(struct judging *j, const void *rules) {
     uint32_t event = j->facts->firmware.version_event;
     bool unbound = version_of(j) == NULL && event != FACT_NO_EVENT && firmware->wants_version &&
                    j->facts->firmware.version_bytes.len == 0;
-    struct finding *finding =
-        judging_add(j, unbound ? "data_not_bound" : "firmware_not_allowed", SEVERITY_DENY);
+    if (unbound) {
+        judging_unbound(j, event, "the firmware's version");
+        return;
+    }
+    struct finding *finding = judging_add(j, "firmware_not_allowed", SEVERITY_DENY);
     if (finding == NULL) {
         return;
     }

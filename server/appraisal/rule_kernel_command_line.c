@@ -164,6 +164,10 @@ static const char *expected_text(struct arena *arena, const struct command_line 
 /* *expected is put in words once for all lines. */
 static void judge_line(struct judging *j, const char **expected, const struct command_line *rules,
                        const struct fact_command_line *line) {
+    if (strcmp(line->text, FACT_TEXT_UNKNOWN) == 0) {
+        judging_unbound(j, line->event, "a command line");
+        return;
+    }
     if (is_allowed(rules, line->text)) {
         return;
     }

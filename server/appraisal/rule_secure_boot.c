@@ -70,22 +70,20 @@ static struct finding *deny(struct judging *j, const char *code, uint32_t event)
 
 /* A variable whose contents nothing vouches for: not measured, or its data are not what was. */
 static void deny_unknown(struct judging *j, const char *variable, uint32_t event) {
-    bool measured = event != FACT_NO_EVENT;
-    struct finding *finding =
-        deny(j, measured ? "data_not_bound" : "secure_boot_variable_missing", event);
-    if (finding == NULL) {
+    if (event != FACT_NO_EVENT) {
+        judging_unbound(j, event, variable);
         return;
     }
-    finding->expected = variable;
-    finding->found =
-        arena_printf(j->arena, "%s %s", measured ? "other data than measured:" : "no", variable);
-    finding->remediation =
-        measured ? "The log's data of this event are not what was measured: find out who changed "
-                   "the log."
-                 : arena_printf(j->arena,
-                                "The firmware measured no %s variable into PCR 7: update the "
-                                "firmware, or take what the baseline says of it out.",
-                                variable);
+    struct finding *finding = deny(j, "secure_boot_variable_missing", event);
+    if (finding != NULL) {
+        finding->expected = variable;
+        finding->found = arena_printf(j->arena, "no %s", variable);
+        finding->remediation =
+            arena_printf(j->arena,
+                         "The firmware measured no %s variable into PCR 7, or an empty one: update "
+                         "the firmware, or take what the baseline says of it out.",
+                         variable);
+    }
 }
 
 static void judge_mode(struct judging *j) {
@@ -256,6 +254,10 @@ static void judge(struct judging *j, const void *rules) {
     judge_dbx(j, &secure_boot->dbx_includes);
     for (size_t i = 0; i < facts->num_authorities; i++) {
         const struct fact_authority *authority = &facts->authority[i];
+        if (secure_boot->authorities.num > 0 && authority->variable[0] == '\0') {
+            judging_unbound(j, authority->event, "what admitted an image");
+            continue;
+        }
         judge_key(j, &authority->key, &secure_boot->authorities, "authority_not_allowed",
                   "what admitted an image", authority->event);
     }

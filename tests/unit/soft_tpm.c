@@ -490,14 +490,21 @@ static const char x509_list[] = "\xA1\x59\xC0\xA5\xE4\x94\xA7\x4A\x87\xB5\xAB\x1
 static const char sha256_list[] =
     "\x26\x16\xC4\xC1\x4C\x50\x92\x40\xAC\xA9\x41\xF9\x36\x93\x43\x28";
 
-/* EFI_SIGNATURE_LIST: its head, then entries of this size. */
-static void write_list(struct writer *w, const char *type, size_t entry_len, size_t num,
-                       const char *name) {
+/* EFI_SIGNATURE_DATA: an owner, and what has the frame of a certificate and nothing of it inside. */
+static void write_entry(struct writer *w, const char *name, size_t len) {
+    enum { FRAME = 4 };
+    write_filling(w, "owner", OWNER);
+    write_u16be(w, 0x3082);
+    write_u16be(w, (uint16_t)(len - OWNER - FRAME));
+    write_filling(w, name, len - OWNER - FRAME);
+}
+
+/* EFI_SIGNATURE_LIST, its head: entries of this size follow. */
+static void write_list(struct writer *w, const char *type, size_t entry_len, size_t num) {
     write_bytes(w, bytes_of(type, 16));
     write_u32le(w, (uint32_t)(LIST_HEAD + entry_len * num));
     write_u32le(w, 0);
     write_u32le(w, (uint32_t)entry_len);
-    write_filling(w, name, entry_len * num);
 }
 
 enum contents { PLAIN, FLAG, CERTIFICATE, CERTIFICATES, HASHES, LEVELS };
@@ -520,14 +527,18 @@ static void write_value(struct writer *w, const struct variable *variable, size_
         write_u8(w, 1);
         break;
     case CERTIFICATE:
-        write_list(w, x509_list, len - LIST_HEAD, 1, variable->name);
+        write_list(w, x509_list, len - LIST_HEAD, 1);
+        write_entry(w, variable->name, len - LIST_HEAD);
         break;
     case CERTIFICATES: /* two */
-        write_list(w, x509_list, len / 2 - LIST_HEAD, 1, variable->name);
-        write_list(w, x509_list, len / 2 - LIST_HEAD, 1, "another");
+        write_list(w, x509_list, len / 2 - LIST_HEAD, 1);
+        write_entry(w, variable->name, len / 2 - LIST_HEAD);
+        write_list(w, x509_list, len / 2 - LIST_HEAD, 1);
+        write_entry(w, "another", len / 2 - LIST_HEAD);
         break;
     case HASHES:
-        write_list(w, sha256_list, HASH_ENTRY, (len - LIST_HEAD) / HASH_ENTRY, variable->name);
+        write_list(w, sha256_list, HASH_ENTRY, (len - LIST_HEAD) / HASH_ENTRY);
+        write_filling(w, variable->name, (len - LIST_HEAD) / HASH_ENTRY * HASH_ENTRY);
         break;
     case LEVELS:
         write_text(w, "sbat,1,2024010900\nshim,4\ngrub,3\n");
@@ -549,7 +560,7 @@ static void variable(struct soft_tpm *tpm, struct writer *log, int type, const c
     }
     struct writer v = writer_of(value, VARIABLE_MAX), w = writer_of(data, VARIABLE_MAX);
     if (type == EV_EFI_VARIABLE_AUTHORITY && of->contents != LEVELS) {
-        write_filling(&v, name, len);
+        write_entry(&v, name, len);
     } else {
         write_value(&v, of, len);
     }
@@ -629,7 +640,7 @@ void soft_tpm_boot(struct soft_tpm *tpm, struct writer *log, size_t size) {
         event(tpm, log, pcr, EV_SEPARATOR, bytes_of("\0\0\0", 4));
     }
     event(tpm, log, 4, EV_EFI_ACTION, bytes_of_text("Calling EFI Application from Boot Option"));
-    variable(tpm, log, EV_EFI_VARIABLE_AUTHORITY, "db", 1540);
+    variable(tpm, log, EV_EFI_VARIABLE_AUTHORITY, "db", 1522);
     image(tpm, log, "\\EFI\\BOOT\\BOOTX64.EFI");
     ipl(tpm, log, 14, "", "MokList");
     variable(tpm, log, EV_EFI_VARIABLE_AUTHORITY, "SbatLevel", 0);

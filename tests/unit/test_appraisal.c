@@ -241,6 +241,18 @@ START_TEST(uncovered_are_the_quoted_and_extended_pcrs_that_no_rule_accounts_for)
 }
 END_TEST
 
+START_TEST(separator_alone_is_nothing_that_a_rule_would_have_to_account_for) {
+    quoted(0, A);
+    /* SHA-256 of 32 zeros and of SHA-256 of the separator's four bytes */
+    quoted(2, "3d458cfe55cc03ea1f443f1562beec8df51c75e14a9fcf9a7234a13f198e7969");
+    quoted(3, "3d458cfe55cc03ea1f443f1562beec8df51c75e14a9fcf9a7234a13f198e7968");
+    add(DOCUMENT("\"bank\":\"sha256\",\"pcrs\":{\"0\":[\"" A "\"]},\"unlisted_pcrs\":\"deny\""));
+    ck_assert_int_eq(judge(), VERDICT_UNTRUSTED);
+    ck_assert_str_eq(told(), "pcr_unlisted 3");
+    ck_assert_uint_eq(appraisal.uncovered, 1u << 3);
+}
+END_TEST
+
 START_TEST(labels_say_what_the_allowed_values_are) {
     quoted(0, C);
     add(PCRS("\"0\":[{\"label\":\"1.41\",\"sha256\":\"" A "\"},\"" B "\"]"));
@@ -550,6 +562,7 @@ int main(void) {
     tcase_add_test(tests, rules_of_two_baselines_do_not_add_up);
     tcase_add_test(tests, no_active_baseline_is_no_trust);
     tcase_add_test(tests, uncovered_are_the_quoted_and_extended_pcrs_that_no_rule_accounts_for);
+    tcase_add_test(tests, separator_alone_is_nothing_that_a_rule_would_have_to_account_for);
     tcase_add_test(tests, labels_say_what_the_allowed_values_are);
     tcase_add_test(tests, excepted_denial_lets_the_device_pass_and_stays_visible);
     tcase_add_test(tests, exception_excepts_nothing_but_its_own_finding);

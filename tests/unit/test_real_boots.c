@@ -4,6 +4,7 @@
 #include "server/base/encoding.h"
 #include "server/evidence/tpm2/tpm2.h"
 #include "server/tpm/public.h"
+#include "tests/unit/component_baseline.h"
 #include "tests/unit/evidence_builder.h"
 #include "tests/unit/real_data.h"
 
@@ -32,6 +33,7 @@ static const char *const ak_names[] = {"ecc", "rsa"};
 
 static struct arena arena, work;
 static struct baseline *baseline;
+static const struct leaked_keys *leaked_keys;
 static struct tpm2_evidence evidence;
 static struct tpm2_expectation expected;
 static struct tpm_public ak;
@@ -60,6 +62,7 @@ static void start(void) {
     arena_init(&arena, 1 << 26);
     arena_init(&work, 1 << 24);
     make_baseline();
+    leaked_keys = NULL;
 }
 
 static void end(void) {
@@ -109,10 +112,11 @@ static enum verdict judge(struct appraisal *appraisal) {
     if (failure != TPM2_VERIFIED) {
         return VERDICT_UNKNOWN;
     }
-    ck_assert_int_eq(
-        appraise(appraisal, &work, &facts,
-                 &(struct appraisal_inputs){.baseline = baselines, .num_baselines = 1}),
-        STATUS_OK);
+    ck_assert_int_eq(appraise(appraisal, &work, &facts,
+                              &(struct appraisal_inputs){.baseline = baselines,
+                                                         .num_baselines = 1,
+                                                         .leaked_keys = leaked_keys}),
+                     STATUS_OK);
     return appraisal->verdict;
 }
 
@@ -141,6 +145,87 @@ START_TEST(baseline_of_one_boot_judges_each_boot) {
     }
     ck_assert_uint_eq(denied, boot->denied);
     ck_assert_uint_eq(reported, 1u << 10);
+}
+END_TEST
+
+/* --- by component ------------------------------------------------------------------------------ */
+
+/* What each boot is denied for by the components of the first one: "code event, ...". */
+static const char *const denied_for[NUM_BOOTS] = {
+    "",
+    "",
+    "",
+    "command_line_not_allowed 43",
+    "image_not_allowed 41, initrd_not_allowed 45",
+    "platform_key_not_allowed 5, key_exchange_key_not_allowed 6, db_entry_not_allowed 7, "
+    "dbx_entry_missing 8, authority_not_allowed 22, firmware_not_allowed -1",
+    "log_missing -1, firmware_not_allowed -1, log_missing -1, log_missing -1, log_missing -1, "
+    "log_missing -1, log_missing -1, log_missing -1",
+    "command_line_not_allowed 43",
+    "command_line_not_allowed 43",
+};
+
+static const char *denials(const struct appraisal *appraisal) {
+    const char *text = "";
+    for (size_t i = 0; i < appraisal->num_findings; i++) {
+        const struct finding *finding = &appraisal->finding[i];
+        if (finding->severity == SEVERITY_DENY) {
+            text = arena_printf(&work, "%s%s%s %d", text, text[0] != '\0' ? ", " : "",
+                                finding->code, finding->event);
+            ck_assert_ptr_nonnull(text);
+        }
+    }
+    return text;
+}
+
+static void use_components_of_the_first(void) {
+    struct facts facts;
+    enum tpm2_failure failure = TPM2_MALFORMED;
+    load(&boots[0], "ecc", true);
+    ck_assert_int_eq(tpm2_verify(&facts, &failure, &arena, &evidence, &expected, &detail),
+                     STATUS_OK);
+    ck_assert_int_eq(failure, TPM2_VERIFIED);
+    json_t *document = component_baseline(&facts);
+    baseline_free(baseline);
+    baseline = compile_document(document);
+    json_decref(document);
+}
+
+START_TEST(components_of_one_boot_judge_each_boot) {
+    struct appraisal appraisal;
+    use_components_of_the_first();
+    load(&boots[_i], "ecc", true);
+    enum verdict verdict = judge(&appraisal);
+    ck_assert_str_eq(denials(&appraisal), denied_for[_i]);
+    ck_assert_int_eq(verdict, denied_for[_i][0] == '\0' ? VERDICT_TRUSTED : VERDICT_UNTRUSTED);
+    /* Settings of the firmware, Secure Boot's other variables, GRUB's commands and files, IMA. */
+    ck_assert_uint_eq(appraisal.uncovered, 1u << 1 | 1u << 7 | 1u << 8 | 1u << 9 | 1u << 10);
+}
+END_TEST
+
+START_TEST(platform_key_is_refused_as_leaked_once_it_is_listed) {
+    static const char document[] = "{\"schema\":\"gatehouse/baseline/1\",\"model\":\"lab\","
+                                   "\"bank\":\"sha256\",\"secure_boot\":{\"required\":true,"
+                                   "\"refuse_leaked_keys\":true}}";
+    struct appraisal appraisal;
+    struct leaked_key own = {.subject = "", .source = "this test"};
+    const struct leaked_keys list = {.key = &own, .num = 1};
+    baseline_free(baseline);
+    ck_assert_int_eq(baseline_compile(&baseline, bytes_of_text(document), NULL, &detail),
+                     STATUS_OK);
+    load(&boots[5], "ecc", true);
+    ck_assert_int_eq(judge(&appraisal), VERDICT_TRUSTED);
+    struct facts facts;
+    enum tpm2_failure failure = TPM2_MALFORMED;
+    ck_assert_int_eq(tpm2_verify(&facts, &failure, &arena, &evidence, &expected, &detail),
+                     STATUS_OK);
+    ck_assert_uint_eq(facts.secure_boot.platform_key.num, 1);
+    memcpy(own.sha256, facts.secure_boot.platform_key.key[0].sha256, sizeof own.sha256);
+    leaked_keys = &list;
+    ck_assert_int_eq(judge(&appraisal), VERDICT_UNTRUSTED);
+    ck_assert_str_eq(denials(&appraisal), "leaked_key 5");
+    load(&boots[0], "ecc", true);
+    ck_assert_int_eq(judge(&appraisal), VERDICT_TRUSTED);
 }
 END_TEST
 
@@ -289,6 +374,8 @@ int main(void) {
         tcase_set_timeout(tests, 110);
         tcase_add_checked_fixture(tests, start, end);
         tcase_add_loop_test(tests, baseline_of_one_boot_judges_each_boot, 0, 4 * NUM_BOOTS);
+        tcase_add_loop_test(tests, components_of_one_boot_judge_each_boot, 0, NUM_BOOTS);
+        tcase_add_test(tests, platform_key_is_refused_as_leaked_once_it_is_listed);
         tcase_add_loop_test(tests, no_flipped_bit_of_quote_or_signature_is_trusted, 0, 2);
         tcase_add_loop_test(tests, no_flipped_bit_of_the_log_is_trusted_unless_no_rule_reads_it, 0,
                             3);

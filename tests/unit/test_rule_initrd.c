@@ -43,7 +43,8 @@ START_TEST(initrd_without_a_digest_in_the_bank_is_refused) {
     rule_file('a', "/initrd.img", true)->digest =
         arena_array(&rule_arena, PCR_MAX_BANKS, sizeof(struct bytes));
     ck_assert_int_eq(rule_judge(INITRD), VERDICT_UNTRUSTED);
-    ck_assert_str_eq(rule_verdict.finding[0].code, "initrd_not_allowed");
+    ck_assert_str_eq(rule_told(), "initrd_missing 9 0, [pcr_unlisted 9 -1]");
+    ck_assert_str_eq(rule_verdict.finding[0].found, "no event of /initrd.img");
 }
 END_TEST
 

@@ -117,6 +117,15 @@ START_TEST(command_line_without_its_label_counts_all_the_same) {
 }
 END_TEST
 
+START_TEST(event_that_may_be_a_command_line_is_refused_by_name) {
+    told("ro");
+    told(FACT_TEXT_UNKNOWN);
+    ck_assert_int_eq(rule_judge(MATCHING("*")), VERDICT_UNTRUSTED);
+    ck_assert_str_eq(rule_told(), "data_not_bound 8 1, [pcr_unlisted 8 -1]");
+    ck_assert_ptr_nonnull(strstr(rule_verdict.finding[0].found, "1111111111"));
+}
+END_TEST
+
 START_TEST(command_line_of_another_loader_counts_too) {
     told("ro");
     (void)rule_command_line(FACT_LOADER_SYSTEMD_STUB, "ro init=/bin/sh");
@@ -208,6 +217,7 @@ int main(void) {
     tcase_add_test(tests, command_line_longer_than_any_kernel_takes_matches_no_pattern);
     tcase_add_test(tests, each_command_line_has_to_be_allowed);
     tcase_add_test(tests, command_line_without_its_label_counts_all_the_same);
+    tcase_add_test(tests, event_that_may_be_a_command_line_is_refused_by_name);
     tcase_add_test(tests, command_line_of_another_loader_counts_too);
     tcase_add_test(tests, command_line_has_to_be_there);
     tcase_add_test(tests, command_line_has_to_be_of_the_stated_loader);

@@ -168,6 +168,14 @@ START_TEST(dbx_that_lacks_other_entries_is_another_finding) {
 }
 END_TEST
 
+START_TEST(authority_whose_data_are_not_bound_is_refused_by_its_event) {
+    measured();
+    boot->authority[0].variable = "";
+    expect(ALL, "data_not_bound 7 5");
+    ck_assert_int_eq(rule_judge(RULES("\"required\":true")), VERDICT_TRUSTED);
+}
+END_TEST
+
 START_TEST(authority_that_is_not_listed_is_named) {
     measured();
     boot->authority[0].key.sha256[0] ^= 1;
@@ -278,6 +286,7 @@ int main(void) {
     tcase_add_test(tests, variables_that_were_not_measured_or_whose_data_are_not_bound_are_refused);
     tcase_add_test(tests, dbx_may_have_more_but_not_less_than_listed);
     tcase_add_test(tests, dbx_that_lacks_other_entries_is_another_finding);
+    tcase_add_test(tests, authority_whose_data_are_not_bound_is_refused_by_its_event);
     tcase_add_test(tests, authority_that_is_not_listed_is_named);
     tcase_add_test(tests, leaked_key_is_refused_in_each_variable_even_when_it_is_listed);
     tcase_add_test(tests, leaked_key_is_not_looked_for_where_that_is_not_demanded);
