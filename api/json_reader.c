@@ -45,8 +45,10 @@ enum json_kind json_reader_peek(struct json_reader *reader) {
     if (c == '"') {
         return JSON_IS_STRING;
     }
-    bool begins =
-        c == '[' || c == '-' || (c >= '0' && c <= '9') || c == 't' || c == 'f' || c == 'n';
+    if (c == '-' || (c >= '0' && c <= '9')) {
+        return JSON_IS_NUMBER;
+    }
+    bool begins = c == '[' || c == 't' || c == 'f' || c == 'n';
     return begins ? JSON_IS_OTHER : JSON_NOTHING;
 }
 
@@ -68,6 +70,28 @@ enum status json_reader_next(struct json_reader *reader, unsigned *num, struct b
     }
     (*num)++;
     return expect(reader, ':');
+}
+
+enum status json_reader_count(struct json_reader *reader, uint32_t *out) {
+    uint64_t value = 0;
+    uint8_t first = peek(reader), c = first;
+    struct bytes in = reader->rest;
+    size_t digits = 0;
+    while (c >= '0' && c <= '9') {
+        value = value * 10 + (uint64_t)(c - '0');
+        if (value > UINT32_MAX) {
+            return STATUS_LIMIT;
+        }
+        skip(&in, 1);
+        digits++;
+        c = in.len > 0 ? in.data[0] : 0;
+    }
+    if (digits == 0 || (first == '0' && digits > 1) || c == '.' || c == 'e' || c == 'E') {
+        return STATUS_MALFORMED;
+    }
+    reader->rest = in;
+    *out = (uint32_t)value;
+    return STATUS_OK;
 }
 
 /* --- strings ----------------------------------------------------------------------------------- */

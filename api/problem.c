@@ -57,6 +57,8 @@ static const struct problem_entry table[NUM_PROBLEMS] = {
     [PROBLEM_NONCE_USED] = {"nonce_used", 409, "The nonce was used before", 0},
     [PROBLEM_NONCE_EXPIRED] = {"nonce_expired", 409, "The nonce has expired", 0},
     [PROBLEM_NONCE_UNKNOWN] = {"nonce_unknown", 409, "The nonce was not given to this device", 0},
+    [PROBLEM_IMA_START_WANTED] = {"ima_log_from_start_wanted", 409,
+                                  "The gateway does not have the start of this boot's IMA log", 0},
     [PROBLEM_CHALLENGE_OUTDATED] = {"challenge_outdated", 409,
                                     "The model now asks for other PCRs than the challenge did", 0},
     [PROBLEM_LOG_WANTED] = {"log_wanted", 409,

@@ -1,5 +1,6 @@
 /* POST /v1/challenges: a nonce for this device, and what evidence is wanted. */
 #include "api/device/challenge_context.h"
+#include "api/device/evidence_ima.h"
 #include "api/handlers.h"
 #include "server/base/clock.h"
 
@@ -22,6 +23,17 @@ bool device_selection(struct request *r, struct pcr_selection *out) {
     }
     policy_read_end(holder);
     return known;
+}
+
+enum { IMA_PCR_INDEX = 10 };
+
+static bool pcr_selected(const struct pcr_selection *selection, unsigned pcr) {
+    for (size_t i = 0; i < selection->num_banks; i++) {
+        if ((selection->bank[i].mask >> pcr & 1u) != 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void write_selection(struct json_out *o, const struct pcr_selection *selection) {
@@ -59,8 +71,15 @@ static enum http_next answer(struct request *r, struct bytes nonce, int64_t expi
     write_selection(&o, selection);
     json_out_array(&o, "wanted");
     json_out_text(&o, NULL, "tcg_event_log");
+    if (pcr_selected(selection, IMA_PCR_INDEX)) {
+        json_out_text(&o, NULL, "ima_log");
+    }
     json_out_array_end(&o);
     write_log_held(&o, boot);
+    enum status status = challenge_ima_write(&o, r);
+    if (status != STATUS_OK) {
+        return answer_status(r, status, NULL);
+    }
     json_out_object_end(&o);
     return answer_json(r, 201, &o);
 }

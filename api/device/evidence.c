@@ -55,6 +55,18 @@ static enum http_next take_log(struct evidence *e) {
                : answer_status(r, status, NULL);
 }
 
+/* What the log goes on from, likewise before the nonce is looked at. */
+static enum http_next take_ima(struct evidence *e) {
+    uint32_t from = e->body.tpm2.ima_log_from;
+    enum status status = evidence_ima_load(&e->ima, e->change.r, from);
+    if (status != STATUS_OK) {
+        return answer_status(e->change.r, status, NULL);
+    }
+    return from > 0 && (!e->ima.has_kept || e->ima.kept.position.num_entries != from)
+               ? problem(e->change.r->x, PROBLEM_IMA_START_WANTED)
+               : HTTP_WAIT; /* go on */
+}
+
 /* Uses the nonce up. NUM_PROBLEMS: it was good. */
 static enum problem_kind take_challenge(struct evidence *e) {
     struct request *r = e->change.r;
@@ -91,7 +103,9 @@ static enum status verify(struct evidence *e, enum tpm2_failure *failure, struct
                                               .ak_hash = e->ak.scheme_hash,
                                               .ak_scheme = e->ak.scheme,
                                               .nonce = e->body.nonce,
-                                              .selection = &e->selection};
+                                              .selection = &e->selection,
+                                              .ima_kept =
+                                                  e->ima.has_kept ? &e->ima.kept.position : NULL};
     return tpm2_verify(&e->facts, failure, r->x->arena, &e->body.tpm2, &expected, detail);
 }
 
@@ -147,7 +161,8 @@ static enum status appraise_against(struct evidence *e, const struct policy *pol
                                        .leaked_keys = policy_leaked_keys(policy)};
     against.num_baselines =
         policy_baselines(model, e->change.r->device->id, change_now(&e->change), baseline, id);
-    enum status status = appraise(&e->appraisal, e->change.r->x->arena, &e->facts, &against);
+    enum status status =
+        evidence_ima_appraise(&e->ima, &e->appraisal, e->change.r, &e->facts, &against, id);
     e->lifetime_s = model->row.credential_lifetime_s;
     if (status == STATUS_OK) {
         evidence_take_tier(e, &model->row);
@@ -195,6 +210,9 @@ static enum http_next check(struct evidence *e) {
     if (status != STATUS_OK) {
         return answer_status(r, status, &detail);
     }
+    if (failure == TPM2_IMA_START_WANTED) {
+        return problem(r->x, PROBLEM_IMA_START_WANTED);
+    }
     if (failure != TPM2_VERIFIED) {
         enum problem_kind kind =
             failure == TPM2_MALFORMED ? PROBLEM_EVIDENCE_MALFORMED : PROBLEM_EVIDENCE_REFUSED;
@@ -221,7 +239,7 @@ enum http_next evidence_create(struct request *r) {
     if (r->device->state == DEVICE_RETIRED) {
         return problem(r->x, PROBLEM_DEVICE_RETIRED);
     }
-    if (read_body(e) == HTTP_ANSWER || take_log(e) == HTTP_ANSWER) {
+    if (read_body(e) == HTTP_ANSWER || take_log(e) == HTTP_ANSWER || take_ima(e) == HTTP_ANSWER) {
         return HTTP_ANSWER;
     }
     enum problem_kind kind = take_challenge(e);

@@ -5,6 +5,7 @@
 
 #include "api/change.h"
 #include "api/device/evidence_body.h"
+#include "api/device/evidence_ima.h"
 #include "server/evidence/tpm2/kept.h"
 
 enum { APPRAISALS_KEPT = 64, CREDENTIAL_BACKDATE_S = 60, CREDENTIAL_LIFETIME_MAX_S = 86400 };
@@ -17,6 +18,7 @@ struct evidence {
     uint8_t context[32];            /* the challenge's; see challenge_context.h */
     struct csr csr;
     struct facts facts;
+    struct evidence_ima ima;
     struct boot_state boot_state; /* once appraised */
     struct appraisal appraisal;
     int64_t lifetime_s;                 /* of a credential of this model */

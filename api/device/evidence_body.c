@@ -238,6 +238,16 @@ static enum status read_log_sha256(struct reading *reading, struct evidence_body
     return STATUS_OK;
 }
 
+static enum status read_count(struct reading *reading, uint32_t *out, const char *path) {
+    enum json_kind kind = json_reader_peek(&reading->json);
+    if (kind != JSON_IS_NUMBER) {
+        return refuse_kind(reading, kind, path, "it is not a number");
+    }
+    return json_reader_count(&reading->json, out) == STATUS_OK
+               ? STATUS_OK
+               : refuse(reading, "invalid_field", path, "it is not a whole number from 0 on");
+}
+
 static enum status read_certification(struct reading *reading, struct key_certification *out) {
     static const char *const names[] = {"certify_info", "signature", "public", NULL};
     static const char *const paths[] = {"key_certification.certify_info",
@@ -267,10 +277,11 @@ static enum status read_certification(struct reading *reading, struct key_certif
 }
 
 static enum status read_body(struct reading *reading, struct evidence_body *out) {
-    enum { NONCE, TPM2, EVENT_LOG, EVENT_LOG_SHA256, IMA_LOG, CSR };
+    enum { NONCE, TPM2, EVENT_LOG, EVENT_LOG_SHA256, IMA_LOG, IMA_LOG_FROM, CSR };
     static const char *const names[] = {
-        "nonce",   "tpm2", "tcg_event_log",     "tcg_event_log_sha256",
-        "ima_log", "csr",  "key_certification", NULL};
+        "nonce",   "tpm2",         "tcg_event_log", "tcg_event_log_sha256",
+        "ima_log", "ima_log_from", "csr",           "key_certification",
+        NULL};
     struct object object = {.path = "body", .names = names};
     size_t which = 0;
     if (json_reader_peek(&reading->json) != JSON_IS_OBJECT) {
@@ -297,6 +308,9 @@ static enum status read_body(struct reading *reading, struct evidence_body *out)
             break;
         case IMA_LOG:
             status = read_base64(reading, &out->tpm2.ima_log, names[which]);
+            break;
+        case IMA_LOG_FROM:
+            status = read_count(reading, &out->tpm2.ima_log_from, names[which]);
             break;
         case CSR:
             status = read_base64(reading, &out->csr, names[which]);

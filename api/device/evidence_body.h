@@ -2,7 +2,7 @@
  * JSON in, decoded evidence out. Strict: what it does not know, or knows twice, is refused.
  * Thread-safe.
  * {"nonce":b64,"tpm2":{"quote":b64,"signature":b64,"pcrs":{"sha256":{"0":hex,...}}?},
- *  "tcg_event_log":b64?|"tcg_event_log_sha256":hex?,"ima_log":b64?,"csr":b64?,
+ *  "tcg_event_log":b64?|"tcg_event_log_sha256":hex?,"ima_log":b64?,"ima_log_from":number?,"csr":b64?,
  *  "key_certification":{"certify_info":b64,"signature":b64,"public":b64}?} */
 #ifndef GATEHOUSE_API_DEVICE_EVIDENCE_BODY_H
 #define GATEHOUSE_API_DEVICE_EVIDENCE_BODY_H

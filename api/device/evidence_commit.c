@@ -196,6 +196,12 @@ static enum status apply_appraised(struct change *c, struct store_writer *writer
         status = evidence_keep(e, writer, &before);
     }
     if (status == STATUS_OK) {
+        status = evidence_ima_write(&e->ima, writer);
+        if (status == STATUS_CONFLICT) {
+            return change_fail(c, PROBLEM_IMA_START_WANTED, status);
+        }
+    }
+    if (status == STATUS_OK) {
         status = store_appraisal_insert(writer, &e->row, APPRAISALS_KEPT);
     }
     size_t num_revoked = 0;

@@ -140,11 +140,38 @@ START_TEST(kinds_are_told_by_their_first_character) {
         const char *text;
         enum json_kind kind;
     } kinds[] = {{"{", JSON_IS_OBJECT},   {" \"", JSON_IS_STRING}, {"[", JSON_IS_OTHER},
-                 {"-1", JSON_IS_OTHER},   {"7", JSON_IS_OTHER},    {"true", JSON_IS_OTHER},
+                 {"-1", JSON_IS_NUMBER},  {"7", JSON_IS_NUMBER},   {"true", JSON_IS_OTHER},
                  {"null", JSON_IS_OTHER}, {"", JSON_NOTHING},      {" ", JSON_NOTHING},
                  {"}", JSON_NOTHING},     {",", JSON_NOTHING},     {"x", JSON_NOTHING}};
     struct json_reader reader = json_reader_of(bytes_of_text(kinds[_i].text), &arena);
     ck_assert_int_eq(json_reader_peek(&reader), kinds[_i].kind);
+}
+END_TEST
+
+START_TEST(counts_are_whole_numbers_in_digits) {
+    static const struct {
+        const char *text;
+        enum status status;
+        uint32_t value;
+    } counts[] = {{"0", STATUS_OK, 0},
+                  {" 17,", STATUS_OK, 17},
+                  {"4294967295}", STATUS_OK, UINT32_MAX},
+                  {"4294967296", STATUS_LIMIT, 9},
+                  {"99999999999999999999999", STATUS_LIMIT, 9},
+                  {"-1", STATUS_MALFORMED, 9},
+                  {"01", STATUS_MALFORMED, 9},
+                  {"00", STATUS_MALFORMED, 9},
+                  {"1.0", STATUS_MALFORMED, 9},
+                  {"1e2", STATUS_MALFORMED, 9},
+                  {"1E2", STATUS_MALFORMED, 9},
+                  {"", STATUS_MALFORMED, 9},
+                  {"x", STATUS_MALFORMED, 9}};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        struct json_reader reader = json_reader_of(bytes_of_text(counts[i].text), &arena);
+        uint32_t value = 9;
+        ck_assert_int_eq(json_reader_count(&reader, &value), counts[i].status);
+        ck_assert_uint_eq(value, counts[i].value);
+    }
 }
 END_TEST
 
@@ -158,6 +185,7 @@ int main(void) {
     tcase_add_test(tests, object_gives_each_key_and_its_end);
     tcase_add_loop_test(tests, object_of_another_spelling_is_refused, 0, 10);
     tcase_add_loop_test(tests, kinds_are_told_by_their_first_character, 0, 12);
+    tcase_add_test(tests, counts_are_whole_numbers_in_digits);
     Suite *suite = suite_create("api: json reader");
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
