@@ -1,5 +1,6 @@
 #include "api/api.h"
 
+#include "api/background.h"
 #include "api/dispatch.h"
 #include "api/limiter.h"
 #include "api/lockout.h"
@@ -48,6 +49,9 @@ static enum status fill(struct api *api, const struct api_options *options, stru
         dispatch_service(&api->plane[plane].service, &api->plane[plane]);
     }
     status = lockout_new(&api->lockout);
+    if (status == STATUS_OK) {
+        status = background_new(&api->background, options->store);
+    }
     return status == STATUS_OK
                ? limiter_new(&api->limiter, options->config->enrolment_per_ip_per_minute)
                : status;
@@ -80,10 +84,15 @@ void api_set_ready(struct api *api, bool ready) {
     atomic_store(&api->ready, ready);
 }
 
+void api_drain(struct api *api) {
+    background_drain(api->background);
+}
+
 void api_free(struct api *api) {
     if (api == NULL) {
         return;
     }
+    background_free(api->background);
     limiter_free(api->limiter);
     lockout_free(api->lockout);
     free(api->authority_pem[0]);

@@ -32,6 +32,8 @@ MUST_USE enum status api_new(struct api **out, const struct api_options *options
 const struct http_service *api_service(const struct api *api, enum config_plane plane);
 /* False from now on for /readyz: the gateway is draining. Thread-safe. */
 void api_set_ready(struct api *api, bool ready);
+/* Waits for what runs beside the workers: after the transport was stopped, which has to outlive it. */
+void api_drain(struct api *api);
 void api_free(struct api *api); /* once the committer is stopped; NULL is allowed */
 
 #endif

@@ -9,6 +9,7 @@
 
 #include <stdatomic.h>
 
+struct background;
 struct limiter;
 struct lockout;
 
@@ -30,9 +31,10 @@ struct api_counters { /* written by workers, read for /metrics */
 struct api {
     struct api_options options;
     struct api_plane plane[NUM_PLANES];
-    struct limiter *limiter; /* of enrolments, by address */
-    struct lockout *lockout; /* of certificates, by refusals */
-    _Atomic unsigned notes;  /* of refusals, that are on their way into the audit */
+    struct limiter *limiter;       /* of enrolments, by address */
+    struct lockout *lockout;       /* of certificates, by refusals */
+    struct background *background; /* long reads */
+    _Atomic unsigned notes;        /* of refusals, that are on their way into the audit */
     struct api_counters counters;
     char *authority_pem[2];         /* identity, access */
     int64_t authority_not_after[2]; /* nothing that they sign lasts longer */
@@ -66,6 +68,8 @@ struct request {
     /* After HTTP_WAIT. */
     enum http_next (*finish)(struct request *r);
     void *pending;
+    enum status worked; /* of what ran in the background (api/background.h) */
+    struct detail worked_detail;
     /* What lives beside the arena: `release` is called once, when the exchange ends. NULL: nothing. */
     void (*release)(struct request *r);
     void *held;

@@ -127,19 +127,22 @@ static void write_number(struct json_out *o, const char *name, int number) {
     }
 }
 
+void drift_write_change(struct json_out *o, const char *name, const struct drift_change *change) {
+    json_out_object(o, name);
+    json_out_text(o, "subject", change->subject);
+    json_out_text(o, "change", drift_kind_name(change->kind));
+    json_out_text(o, "before", change->before);
+    json_out_text(o, "after", change->after);
+    write_number(o, "pcr", change->pcr);
+    write_number(o, "event", change->event);
+    json_out_text(o, "text", change->text);
+    json_out_object_end(o);
+}
+
 void drift_write(struct json_out *o, const char *name, const struct drift *drift) {
     json_out_array(o, name);
     for (size_t i = 0; i < drift->num; i++) {
-        const struct drift_change *change = &drift->change[i];
-        json_out_object(o, NULL);
-        json_out_text(o, "subject", change->subject);
-        json_out_text(o, "change", drift_kind_name(change->kind));
-        json_out_text(o, "before", change->before);
-        json_out_text(o, "after", change->after);
-        write_number(o, "pcr", change->pcr);
-        write_number(o, "event", change->event);
-        json_out_text(o, "text", change->text);
-        json_out_object_end(o);
+        drift_write_change(o, NULL, &drift->change[i]);
     }
     json_out_array_end(o);
 }

@@ -31,7 +31,9 @@ struct drift {
 /* MEMORY. */
 MUST_USE enum status drift_between(struct drift *out, struct arena *arena,
                                    const struct facts *before, const struct facts *after);
-/* [{"subject","change","before","after","pcr","event","text"}, ...] */
+/* {"subject","change","before","after","pcr","event","text"} */
+void drift_write_change(struct json_out *o, const char *name, const struct drift_change *change);
+/* A list of such. */
 void drift_write(struct json_out *o, const char *name, const struct drift *drift);
 
 #endif

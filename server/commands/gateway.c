@@ -280,6 +280,7 @@ void gateway_close(struct gateway *g, unsigned grace_ms) {
     if (transport != NULL) {
         api_set_ready(g->api, false);
         transport_stop(transport, grace_ms); /* the committer still answers who waits */
+        api_drain(g->api);
     }
     gateway_note_stop(g);
     committer_stop(g->committer);
