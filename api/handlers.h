@@ -109,6 +109,13 @@ extern const struct shape audit_checkpoint_query_shape;
 enum http_next audit_checkpoint_list(struct request *r);
 extern const struct shape audit_prune_shape;
 enum http_next audit_prune(struct request *r);
+extern const struct shape preview_shape;
+enum http_next baseline_preview(struct request *r);
+extern const struct shape reappraisal_query_shape, reappraisal_create_shape;
+enum http_next reappraisal_list(struct request *r);
+enum http_next reappraisal_create(struct request *r);
+enum http_next reappraisal_show(struct request *r);
+enum http_next reappraisal_cancel(struct request *r);
 enum http_next fleet_show(struct request *r);
 enum http_next metrics_show(struct request *r);
 

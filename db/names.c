@@ -28,3 +28,18 @@ const char *key_protection_name(enum key_protection protection) {
 const char *identity_kind_name(enum identity_kind kind) {
     return kind == IDENTITY_IDEVID ? "idevid" : "issued";
 }
+
+const char *reappraisal_state_name(enum reappraisal_state state) {
+    static const char *const names[] = {
+        [REAPPRAISAL_QUEUED] = "queued",
+        [REAPPRAISAL_RUNNING] = "running",
+        [REAPPRAISAL_DONE] = "done",
+        [REAPPRAISAL_CANCELLED] = "cancelled",
+    };
+    size_t i = (size_t)state;
+    return i < sizeof names / sizeof names[0] && names[i] != NULL ? names[i] : "unknown";
+}
+
+const char *enforcement_name(enum enforcement enforcement) {
+    return enforcement == ENFORCE_NOW ? "now" : "lease";
+}

@@ -16,6 +16,7 @@
 
 enum { STORE_ID = 33, STORE_NAME = 65, STORE_SERIAL = 33, STORE_SEGMENT = 64 };
 enum { STORE_TIERS = 4 }; /* of enum tier, which is written as its number: 0 none .. 3 measured */
+enum { STORE_ACTOR = STORE_NAME + 16 }; /* "operator:<name>", "host:<user>", "system" */
 
 struct store;
 struct store_reader;
@@ -427,6 +428,8 @@ struct appraisal_row {
     uint8_t boot_state[32];             /* zeros: evidence that did not verify, or was before these
                                            were kept */
     enum key_protection key_protection; /* of the key that the evidence asks a credential for */
+    char reappraisal_id[STORE_ID]; /* the job that held what was kept against another policy; "": of
+                                      evidence as it came in */
     int64_t created_ms;
 };
 MUST_USE enum status store_appraisal_get(struct store_reader *, struct arena *,
@@ -439,6 +442,97 @@ MUST_USE enum status store_appraisal_list(struct store_reader *, struct arena *,
  * device's latest, or the id is known, or no such device. */
 MUST_USE enum status store_appraisal_insert(struct store_writer *, const struct appraisal_row *row,
                                             unsigned keep);
+
+/* --- re-appraisal: a change of policy is held against what devices booted --- */
+enum reappraisal_state {
+    REAPPRAISAL_QUEUED = 1,
+    REAPPRAISAL_RUNNING,
+    REAPPRAISAL_DONE,
+    REAPPRAISAL_CANCELLED
+};
+const char *reappraisal_state_name(enum reappraisal_state state); /* "queued", "running", ... */
+enum enforcement {
+    ENFORCE_LEASE = 1, /* what a device has runs out; what was found is recorded */
+    ENFORCE_NOW        /* a device that fails loses its credentials at once */
+};
+const char *enforcement_name(enum enforcement enforcement); /* "lease", "now" */
+struct reappraisal_counts { /* of devices, but for the credentials */
+    int64_t judged, changed, now_trusted, now_untrusted, credentials_revoked;
+    int64_t superseded;    /* new evidence came in meanwhile: that was judged instead */
+    int64_t without_facts; /* nothing is kept of what they booted */
+    int64_t damaged;       /* what is kept cannot be read: left as they were */
+};
+struct reappraisal_row {
+    char id[STORE_ID];
+    char model[STORE_NAME];     /* "": every model */
+    char cause[33];             /* "baseline_revoked", "leaked_key", "request", ... */
+    char baseline_id[STORE_ID]; /* "": none */
+    enum enforcement enforce;
+    enum reappraisal_state state;
+    char requested_by[STORE_ACTOR];
+    char reason[129];
+    int64_t created, started, ended;                 /* 0 while not */
+    char cursor_model[STORE_NAME], cursor[STORE_ID]; /* how far it got */
+    struct reappraisal_counts counts;
+};
+struct reappraisal_filter { /* "" or 0: any */
+    char model[STORE_NAME];
+    enum reappraisal_state state;
+};
+MUST_USE enum status store_reappraisal_get(struct store_reader *, struct reappraisal_row *out,
+                                           const char *id);
+/* Newest first, by id. */
+MUST_USE enum status store_reappraisal_list(struct store_reader *, struct arena *,
+                                            struct reappraisal_row **out, size_t *num,
+                                            const struct reappraisal_filter *filter,
+                                            struct store_page page);
+/* The one to go on with: queued or running, ENFORCE_NOW first, then the oldest. NOT_FOUND: none. */
+MUST_USE enum status store_reappraisal_next(struct store_reader *, struct reappraisal_row *out);
+/* Forgets what ended 90 days before row->created, then inserts. */
+MUST_USE enum status store_reappraisal_insert(struct store_writer *,
+                                              const struct reappraisal_row *row);
+/* State, times, cursor and counts. CONFLICT: it has ended already. */
+MUST_USE enum status store_reappraisal_update(struct store_writer *,
+                                              const struct reappraisal_row *row);
+
+/* What a re-appraisal starts from: how a device stands, by what. */
+struct device_standing_row {
+    char device_id[STORE_ID];
+    enum device_state state;
+    int verdict, tier;
+    char appraisal_id[STORE_ID];        /* "": none */
+    char baseline_id[STORE_ID];         /* that of the appraisal; "": none */
+    enum key_protection key_protection; /* likewise */
+    /* What the latest re-appraisal found, where that is of this appraisal; has_found. */
+    bool has_found;
+    int found_verdict, found_tier;
+    char found_baseline_id[STORE_ID];
+};
+/* Those of a model that were appraised, and are enrolled or quarantined, by id. */
+MUST_USE enum status store_standing_list(struct store_reader *, struct arena *,
+                                         struct device_standing_row **out, size_t *num,
+                                         const char *model, struct store_page page);
+MUST_USE enum status store_standing_get(struct store_reader *, struct device_standing_row *out,
+                                        const char *device_id);
+
+/* What a re-appraisal found of a device. */
+struct device_reappraisal_row {
+    char device_id[STORE_ID], job_id[STORE_ID];
+    char appraisal_id[STORE_ID];    /* the record of it */
+    char of_appraisal_id[STORE_ID]; /* what it is about; it is forgotten with the next evidence */
+    char baseline_id[STORE_ID];     /* "": none */
+    int verdict, tier;
+    int64_t created_ms;
+};
+/* NOT_FOUND: none, or it is about evidence that is not the latest. */
+MUST_USE enum status store_device_reappraisal_get(struct store_reader *,
+                                                  struct device_reappraisal_row *out,
+                                                  const char *device_id);
+/* With `stands` the device's verdict, tier and appraisal become those of the row, which is then
+ * about itself; its clock and when it was last seen stay. CONFLICT: row->of_appraisal_id is not the
+ * device's appraisal any more, or it is neither enrolled nor quarantined. */
+MUST_USE enum status store_device_reappraise(struct store_writer *,
+                                             const struct device_reappraisal_row *row, bool stands);
 
 /* --- access credentials --- */
 struct credential_row {
@@ -500,7 +594,7 @@ MUST_USE enum status store_walk(struct store_reader *, const struct store_visito
                                 int64_t now);
 
 /* --- registered certificates: operators and proxies --- */
-enum { OPERATOR_MAX_CERTIFICATES = 4, STORE_ACTOR = STORE_NAME + 16 };
+enum { OPERATOR_MAX_CERTIFICATES = 4 };
 struct operator_certificate {
     uint8_t sha256[32];         /* of the DER */
     char subject[257];          /* one line, cut to fit; "" when only the digest is known */

@@ -45,6 +45,7 @@ struct reason_body {
 bool device_state_from_name(enum device_state *out, const char *name);
 bool verdict_from_name(int *out, const char *name);
 bool tier_from_name(int *out, const char *name);
+bool enforcement_from_name(enum enforcement *out, const char *name);
 
 /* How an object stands in answers and in the audit's before and after. */
 void write_model(struct json_out *o, const char *name, const struct model_row *row);

@@ -13,6 +13,7 @@ static void write_appraisal(struct json_out *o, const struct appraisal_row *row,
     json_out_text_or_null(o, "segment", row->segment);
     json_out_text(o, "key_protection", key_protection_name(row->key_protection));
     json_out_text_or_null(o, "failure", row->failure);
+    json_out_text_or_null(o, "reappraisal_id", row->reappraisal_id);
     json_out_time_ms(o, "created_at", row->created_ms);
     if (whole) {
         json_out_raw(o, "findings", row->findings);

@@ -112,6 +112,27 @@ static void write_boot_state(struct json_out *o, const struct device_boot_row *r
     json_out_time_or_null(o, "boot_state_since", row->since);
 }
 
+/* What a re-appraisal found since its latest evidence. */
+static enum status write_reappraised(struct json_out *o, struct request *r, const char *id) {
+    struct device_reappraisal_row row;
+    enum status status = store_device_reappraisal_get(r->worker->reader, &row, id);
+    if (status == STATUS_NOT_FOUND) {
+        json_out_text(o, "reappraised", NULL);
+        return STATUS_OK;
+    }
+    if (status == STATUS_OK) {
+        json_out_object(o, "reappraised");
+        json_out_text(o, "verdict", verdict_name((enum verdict)row.verdict));
+        json_out_text(o, "tier", tier_name((enum tier)row.tier));
+        json_out_text(o, "appraisal_id", row.appraisal_id);
+        json_out_text_or_null(o, "baseline_id", row.baseline_id);
+        json_out_text(o, "reappraisal_id", row.job_id);
+        json_out_time_ms(o, "at", row.created_ms);
+        json_out_object_end(o);
+    }
+    return status;
+}
+
 static enum http_next answer_row(struct request *r, const struct device_row *row) {
     struct json_out o;
     struct device_boot_row boot = {0};
@@ -123,6 +144,10 @@ static enum http_next answer_row(struct request *r, const struct device_row *row
     json_out_object(&o, NULL);
     write_members(&o, row);
     write_decision(&o, &r->api->options, row->id);
+    status = write_reappraised(&o, r, row->id);
+    if (status != STATUS_OK) {
+        return answer_status(r, status, NULL);
+    }
     write_clock(&o, row);
     write_boot_state(&o, &boot);
     json_out_base64(&o, "ek_public", row->ek_public);

@@ -92,6 +92,25 @@ static void put_fleet(struct writer *out, const struct fleet_table *table) {
             size.credentials);
 }
 
+static void put_reappraisals(struct writer *out, const struct reappraisals *reappraisals) {
+    struct reappraisals_counters c = {0};
+    if (reappraisals != NULL) {
+        reappraisals_count(reappraisals, &c);
+    }
+    put_one(out, "reappraisals_total", "counter", "Re-appraisals of the fleet carried out.",
+            c.done);
+    put_one(out, "reappraisal_devices_total", "counter", "Devices that they looked at.", c.judged);
+    put_head(out, "reappraisal_outcomes_total", "counter", "Devices, by what came of that.");
+    put_labelled(out, "reappraisal_outcomes_total", "outcome", "now_trusted", c.now_trusted);
+    put_labelled(out, "reappraisal_outcomes_total", "outcome", "now_untrusted", c.now_untrusted);
+    put_labelled(out, "reappraisal_outcomes_total", "outcome", "superseded", c.superseded);
+    put_labelled(out, "reappraisal_outcomes_total", "outcome", "without_facts", c.without_facts);
+    put_labelled(out, "reappraisal_outcomes_total", "outcome", "damaged", c.damaged);
+    put_one(out, "reappraisal_revocations_total", "counter", "Credentials that they revoked.",
+            c.credentials_revoked);
+    put_one(out, "reappraisal_retries_total", "counter", "Times that they had to wait.", c.retries);
+}
+
 enum http_next metrics_show(struct request *r) {
     struct http_exchange *x = r->x;
     const struct api_options *options = &r->api->options;
@@ -107,6 +126,9 @@ enum http_next metrics_show(struct request *r) {
     put_outcomes(&out, &r->api->counters);
     put_committer(&out, options->committer);
     put_fleet(&out, options->table);
+    put_reappraisals(&out, options->reappraisals);
+    put_one(&out, "previews_total", "counter", "Previews of baselines.",
+            previews_count(options->previews));
     if (options->metrics != NULL) {
         options->metrics(options->metrics_context, x->arena, &extra);
         write_bytes(&out, bytes_of_text(extra == NULL ? "" : extra));

@@ -14,6 +14,7 @@ static enum status read_appraisal(struct query *q, struct arena *arena, void *ou
     row->facts = column_bytes(q, arena);
     row->key_protection = (enum key_protection)column_int(q);
     column_text(q, row->segment, sizeof row->segment);
+    column_id(q, row->reappraisal_id);
     column_sha256(q, row->boot_state);
     return q->status;
 }
@@ -72,6 +73,7 @@ enum status store_appraisal_insert(struct store_writer *writer, const struct app
     bind_blob(&q, row->facts);
     bind_int(&q, row->key_protection);
     bind_text(&q, row->segment);
+    bind_id_or_null(&q, row->reappraisal_id);
     bind_num_or_null(&q, boot_state);
     status = query_run(&q);
     if (status != STATUS_OK) {

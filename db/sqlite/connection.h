@@ -38,7 +38,7 @@ struct query {
     struct connection *connection;
     sqlite3_stmt *stmt;
     int parameter, column; /* the next of each */
-    uint8_t id[4][(STORE_ID - 1) / 2];
+    uint8_t id[8][(STORE_ID - 1) / 2];
     size_t num_ids;
     uint8_t after_sha256[32];
     enum status status; /* the first thing that went wrong with a binding or a column */

@@ -30,12 +30,23 @@
 #define NOT_THIS_DEVICE " AND device <> coalesce((SELECT num FROM device WHERE id = ?2), 0) LIMIT 1"
 #define APPRAISAL_COLUMNS                                                                          \
     "id, device_id, model, baseline_id, verdict, tier, failure, created_ms, findings, facts, "     \
-    "key_protection, segment"
+    "key_protection, segment, reappraisal_id"
 #define APPRAISAL_READ                                                                             \
     APPRAISAL_COLUMNS                                                                              \
     ", (SELECT sha256 FROM boot_state WHERE boot_state.num = appraisal.boot_state) FROM "          \
     "appraisal "
 #define SAME_SHA256 "substr(sha256, 1, 8) = substr(?1, 1, 8) AND sha256 = ?1"
+#define REAPPRAISAL_COLUMNS                                                                        \
+    "id, model, cause, baseline_id, enforce, state, requested_by, reason, created, started, "      \
+    "ended, cursor_model, cursor, judged, changed, now_trusted, now_untrusted, "                   \
+    "credentials_revoked, superseded, without_facts, damaged"
+#define STANDING                                                                                   \
+    "SELECT d.id, d.state, d.verdict, d.tier, d.appraisal_id, a.baseline_id,"                      \
+    " coalesce(a.key_protection, 0), f.verdict, f.tier,"                                           \
+    " f.baseline_id FROM device AS d LEFT JOIN appraisal AS a ON a.id = d.appraisal_id"            \
+    " LEFT JOIN device_reappraisal AS f"                                                           \
+    " ON f.device = d.num AND f.of_appraisal_id = d.appraisal_id"
+#define REAPPRAISABLE "state IN (1, 3) AND verdict <> 0 AND appraisal_id IS NOT NULL"
 #define CREDENTIAL_COLUMNS                                                                         \
     "serial, device_id, appraisal_id, sha256, not_before, not_after, revoked, reason, "            \
     "key_protection, tier, segment"
@@ -248,10 +259,44 @@ const char *const statements[NUM_STATEMENTS] = {
     [SQL_APPRAISAL_LIST_AFTER] =
         "SELECT " APPRAISAL_READ "WHERE device_id = ? AND id < ? ORDER BY id DESC LIMIT ?",
     [SQL_APPRAISAL_INSERT] = "INSERT INTO appraisal (" APPRAISAL_COLUMNS
-                             ", boot_state) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                             ", boot_state) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [SQL_APPRAISAL_PRUNE] =
         "DELETE FROM appraisal WHERE num IN (SELECT num FROM appraisal WHERE device_id = ?1"
         " AND id <> ?2 ORDER BY id DESC LIMIT -1 OFFSET ?3)",
+
+    [SQL_REAPPRAISAL_GET] = "SELECT " REAPPRAISAL_COLUMNS " FROM reappraisal WHERE id = ?",
+    [SQL_REAPPRAISAL_LIST] =
+        "SELECT " REAPPRAISAL_COLUMNS " FROM reappraisal WHERE id < ?1"
+        " AND (?2 = '' OR model = ?2) AND (?3 = 0 OR state = ?3) ORDER BY id DESC LIMIT ?4",
+    [SQL_REAPPRAISAL_NEXT] = "SELECT " REAPPRAISAL_COLUMNS " FROM reappraisal"
+                             " WHERE state IN (1, 2) ORDER BY enforce DESC, num LIMIT 1",
+    [SQL_REAPPRAISAL_FORGET] = "DELETE FROM reappraisal WHERE state IN (3, 4) AND ended < ?",
+    [SQL_REAPPRAISAL_INSERT] = "INSERT INTO reappraisal (" REAPPRAISAL_COLUMNS
+                               ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [SQL_REAPPRAISAL_UPDATE] =
+        "UPDATE reappraisal SET state = ?2, started = ?3, ended = ?4, cursor_model = ?5,"
+        " cursor = ?6, judged = ?7, changed = ?8, now_trusted = ?9, now_untrusted = ?10,"
+        " credentials_revoked = ?11, superseded = ?12, without_facts = ?13, damaged = ?14"
+        " WHERE id = ?1 AND state IN (1, 2)",
+    [SQL_STANDING_LIST] = STANDING " WHERE d.model = ?1 AND d.id > ?2 AND d.state IN (1, 3)"
+                                   " AND d.verdict <> 0 AND d.appraisal_id IS NOT NULL"
+                                   " ORDER BY d.id LIMIT ?3",
+    [SQL_STANDING_GET] = STANDING " WHERE d.id = ?",
+    [SQL_DEVICE_REAPPRAISAL_GET] =
+        "SELECT d.id, f.job_id, f.appraisal_id, f.of_appraisal_id, f.baseline_id, f.verdict, "
+        "f.tier,"
+        " f.created_ms FROM device AS d JOIN device_reappraisal AS f"
+        " ON f.device = d.num AND f.of_appraisal_id = d.appraisal_id WHERE d.id = ?",
+    [SQL_DEVICE_REAPPRAISAL_PUT] =
+        "INSERT INTO device_reappraisal (device, job_id, appraisal_id, of_appraisal_id,"
+        " baseline_id, verdict, tier, created_ms)"
+        " VALUES ((SELECT num FROM device WHERE id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+        " ON CONFLICT DO UPDATE SET job_id = ?2, appraisal_id = ?3, of_appraisal_id = ?4,"
+        " baseline_id = ?5, verdict = ?6, tier = ?7, created_ms = ?8",
+    [SQL_DEVICE_REAPPRAISE] = "UPDATE device SET verdict = ?3, tier = ?4, appraisal_id = ?5"
+                              " WHERE id = ?1 AND appraisal_id = ?2 AND " REAPPRAISABLE,
+    [SQL_DEVICE_REAPPRAISABLE] =
+        "SELECT 1 FROM device WHERE id = ?1 AND appraisal_id = ?2 AND " REAPPRAISABLE,
 
     [SQL_CREDENTIAL_GET] = "SELECT " CREDENTIAL_COLUMNS " FROM credential WHERE serial = ?",
     [SQL_CREDENTIAL_LIST] = "SELECT " CREDENTIAL_COLUMNS

@@ -71,6 +71,8 @@ MUST_USE enum status baseline_compile(struct baseline **out, struct bytes json, 
 void baseline_free(struct baseline *baseline); /* NULL is allowed */
 const char *baseline_model(const struct baseline *baseline);
 const char *baseline_label(const struct baseline *baseline);
+/* Whether it says which files IMA may have measured. */
+bool baseline_demands_ima(const struct baseline *baseline);
 /* The PCRs that its rules have to see quoted, in its bank; no bank when they need none. */
 void baseline_selection(const struct baseline *baseline, struct pcr_selection *out);
 

@@ -173,6 +173,15 @@ const char *baseline_model(const struct baseline *baseline) {
     return baseline->model;
 }
 
+bool baseline_demands_ima(const struct baseline *baseline) {
+    for (size_t i = 0; i < num_rule_families; i++) {
+        if (rule_families[i] == &rule_ima && baseline->rules[i] != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 const char *baseline_label(const struct baseline *baseline) {
     return baseline->label;
 }

@@ -108,6 +108,14 @@ static enum status start_committer(struct gateway *g, struct detail *detail) {
     return committer_start(&g->committer, &options, detail);
 }
 
+static enum status start_reappraisals(struct gateway *g, struct detail *detail) {
+    const struct reappraisals_options options = {
+        .store = g->store, .policy = g->policy, .committer = g->committer, .log = g->log};
+    const struct previews_options previews = {.store = g->store, .policy = g->policy};
+    enum status status = reappraisals_start(&g->reappraisals, &options, detail);
+    return status == STATUS_OK ? previews_start(&g->previews, &previews, detail) : status;
+}
+
 /* --- metrics of the transport ------------------------------------------------------------------
  */
 
@@ -180,6 +188,8 @@ static enum status open_api(struct gateway *g, struct detail *detail) {
                                         .policy = g->policy,
                                         .challenges = g->challenges,
                                         .committer = g->committer,
+                                        .reappraisals = g->reappraisals,
+                                        .previews = g->previews,
                                         .signer = g->signer,
                                         .ek_trust = g->ek_trust,
                                         .log = g->log,
@@ -260,8 +270,8 @@ static enum status open_store(struct gateway *g, struct detail *detail) {
 enum status gateway_open(struct gateway *g, struct detail *detail) {
     /* The signer is forked first: nothing of what follows may be in its memory. */
     static enum status (*const steps[])(struct gateway *, struct detail *) = {
-        start_signer,    open_store,      load_ek_trust, load_fleet,
-        make_challenges, start_committer, open_api,      start_transport};
+        start_signer,    open_store,         load_ek_trust, load_fleet,     make_challenges,
+        start_committer, start_reappraisals, open_api,      start_transport};
     g->fatal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (g->fatal_fd < 0) {
         return status_fail(detail, STATUS_INTERNAL, "eventfd: %s", strerror(errno));
@@ -279,13 +289,17 @@ void gateway_close(struct gateway *g, unsigned grace_ms) {
     struct transport *transport = atomic_load(&g->transport);
     if (transport != NULL) {
         api_set_ready(g->api, false);
+        previews_stop(g->previews);          /* nobody waits for these to end */
         transport_stop(transport, grace_ms); /* the committer still answers who waits */
         api_drain(g->api);
     }
     gateway_note_stop(g);
+    previews_stop(g->previews);
+    reappraisals_stop(g->reappraisals);
     committer_stop(g->committer);
     transport_free(transport);
     api_free(g->api);
+    previews_free(g->previews);
     challenges_free(g->challenges);
     policy_holder_free(g->policy);
     fleet_table_free(g->table);

@@ -20,6 +20,8 @@ struct gateway { /* what is NULL was not started */
     uint8_t leaked_keys_sha256[32]; /* of the configuration's list; zeros: none */
     struct challenges *challenges;
     struct committer *committer;
+    struct reappraisals *reappraisals;
+    struct previews *previews;
     struct api *api;
     _Atomic(struct transport *) transport; /* requests for /metrics may come before it is set */
     bool entered;                          /* this thread reads the table */

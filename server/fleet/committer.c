@@ -482,6 +482,10 @@ void committer_stop(struct committer *c) {
     free(c);
 }
 
+bool committer_policy_is_current(const struct committer *c) {
+    return !c->policy_stale;
+}
+
 void committer_count(const struct committer *c, struct committer_counters *out) {
     *out = (struct committer_counters){
         .batches = atomic_load_explicit(&c->batches, memory_order_relaxed),

@@ -81,6 +81,8 @@ MUST_USE enum status committer_start(struct committer **out,
 MUST_USE enum status committer_submit(struct committer *committer, struct commit *commit);
 /* Ends what is queued, joins the thread. NULL is allowed. */
 void committer_stop(struct committer *committer);
+/* Whether the policy that readers have is the store's. For apply: on the committer's thread. */
+bool committer_policy_is_current(const struct committer *committer);
 struct committer_counters { /* since the start; failures are commits that did not end with OK */
     uint64_t batches, commits, failures, largest_batch, storage_retries;
 };

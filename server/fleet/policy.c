@@ -32,6 +32,7 @@ struct policy {
     struct compiled **compiled;  /* by id */
     struct anchor_bundles bundles;
     struct leaked_keys leaked_keys;
+    uint64_t generation;
     size_t num_models, num_ways_in, num_proxies, num_compiled;
 };
 
@@ -51,6 +52,10 @@ const struct policy_model *policy_model(const struct policy *policy, const char 
     return policy->num_models == 0 ? NULL
                                    : bsearch(name, policy->models, policy->num_models,
                                              sizeof *policy->models, compare_model);
+}
+
+uint64_t policy_generation(const struct policy *policy) {
+    return policy->generation;
 }
 
 size_t policy_baselines(const struct policy_model *model, const char *device_id, int64_t now,
@@ -406,6 +411,7 @@ enum status policy_reload(struct policy_holder *holder, struct store_reader *rea
     }
     arena_init(&policy->arena, ARENA_MAX);
     struct policy *old = atomic_load(&holder->current);
+    policy->generation = old == NULL ? 1 : old->generation + 1;
     enum status status = build(policy, old, &holder->configured, reader, detail);
     if (status != STATUS_OK) {
         policy_free(policy);

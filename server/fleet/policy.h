@@ -27,6 +27,8 @@ size_t policy_baselines(const struct policy_model *model, const char *device_id,
                         const char *id[static BASELINE_MAX_PER_MODEL]);
 
 struct policy; /* a snapshot */
+/* Counts snapshots: what was judged with one of the same number was judged with the same policy. */
+uint64_t policy_generation(const struct policy *policy);
 const struct policy_model *policy_model(const struct policy *policy,
                                         const char *name); /* NULL: none */
 const struct operator_row *

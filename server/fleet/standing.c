@@ -13,6 +13,48 @@ const char *tier_segment(const struct model_row *model, enum tier tier) {
     return tier > TIER_NONE && tier <= TIER_MEASURED ? model->segment[tier] : "";
 }
 
+static const char *lacks(enum tier wanted) {
+    switch (wanted) {
+    case TIER_MEASURED:
+        return "no baseline that it meets states both the firmware (PCR 0, by pcrs or firmware) "
+               "and "
+               "the boot programs (PCR 4, by pcrs or boot_chain)";
+    case TIER_VERIFIED_BOOT:
+        return "no baseline that it meets states Secure Boot's keys (secure_boot with required and "
+               "db, or PCR 7 with an event log that shows Secure Boot on)";
+    default:
+        return "nothing says what it is";
+    }
+}
+
+void tier_add_finding(struct appraisal *appraisal, struct arena *arena, enum tier wanted) {
+    struct finding *finding =
+        arena_array(arena, appraisal->num_findings + 1, sizeof *appraisal->finding);
+    if (finding == NULL) {
+        return;
+    }
+    finding[0] = (struct finding){
+        .code = "tier_too_low",
+        .rule = "tier",
+        .pcr = -1,
+        .event = -1,
+        .expected = tier_name(wanted),
+        .found = tier_name(appraisal->tier),
+        .severity = SEVERITY_DENY,
+        .remediation =
+            arena_printf(arena,
+                         "The device is trusted as %s, and its model gives credentials from %s "
+                         "upwards: %s. Add that to the baseline, or lower the model's "
+                         "credential_tier.",
+                         tier_name(appraisal->tier), tier_name(wanted), lacks(wanted)),
+    };
+    if (appraisal->num_findings > 0) {
+        memcpy(finding + 1, appraisal->finding, appraisal->num_findings * sizeof *finding);
+    }
+    appraisal->finding = finding;
+    appraisal->num_findings++;
+}
+
 /* The device is trusted: only its credential decides. */
 static bool is_about_the_credential(enum decision_reason reason) {
     switch (reason) {

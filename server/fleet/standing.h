@@ -12,6 +12,10 @@ bool tier_earns(const struct model_row *model, enum tier tier);
 /* The label that the tier gets, "" for none; lives as long as the row. */
 const char *tier_segment(const struct model_row *model, enum tier tier);
 
+/* Of an appraisal that lets a device pass with a lower tier than its model asks for: the finding that
+ * says so ("tier_too_low"), first of all. None is added when the arena is full. */
+void tier_add_finding(struct appraisal *appraisal, struct arena *arena, enum tier wanted);
+
 /* Holds a decision of the fleet table against the policy: what would be allowed by verdict and
  * credential, or is denied for lack of a credential alone, and is of too low a tier, is denied as
  * REASON_TIER_TOO_LOW; what is allowed gets its segment. */

@@ -160,6 +160,8 @@ static void start_api(struct gateway *g) {
                                         .policy = g->policy,
                                         .challenges = g->challenges,
                                         .committer = g->committer,
+                                        .reappraisals = g->reappraisals,
+                                        .previews = g->previews,
                                         .signer = g->signer,
                                         .ek_trust = g->ek_trust,
                                         .log = &g->log};
@@ -216,6 +218,11 @@ void gateway_start(struct gateway *g) {
                                               .policy = g->policy,
                                               .checkpoint_entries = CHECKPOINT_ENTRIES};
     must(committer_start(&g->committer, &options, &detail), &detail, "committer");
+    const struct reappraisals_options reappraisals = {
+        .store = g->store, .policy = g->policy, .committer = g->committer, .log = &g->log};
+    must(reappraisals_start(&g->reappraisals, &reappraisals, &detail), &detail, "reappraisals");
+    const struct previews_options previews = {.store = g->store, .policy = g->policy};
+    must(previews_start(&g->previews, &previews, &detail), &detail, "previews");
     start_api(g);
 }
 
@@ -240,11 +247,14 @@ void gateway_worker_end(struct gateway *mine) {
 
 void gateway_stop(struct gateway *g) {
     char command[128];
+    previews_stop(g->previews);
+    reappraisals_stop(g->reappraisals);
     committer_stop(g->committer);
     for (enum config_plane plane = NUM_PLANES; plane-- > 0;) {
         api_service(g->api, plane)->worker_free(g->worker[plane]);
     }
     api_free(g->api);
+    previews_free(g->previews);
     openapi_free(g->contract);
     fleet_thread_enter();
     challenges_free(g->challenges);

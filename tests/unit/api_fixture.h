@@ -23,6 +23,8 @@ struct gateway {
     struct policy_holder *policy;
     struct challenges *challenges;
     struct committer *committer;
+    struct reappraisals *reappraisals;
+    struct previews *previews;
     struct ek_trust *ek_trust;
     struct private_key *ek_ca;
     uint8_t ek_ca_der[2048];

@@ -341,6 +341,7 @@ static bool may_scan(enum statement statement) {
     case SQL_ENROLLMENT_COUNT:     /* capped, and an index */
     case SQL_OPERATOR_OTHER_ADMIN: /* few operators */
     case SQL_BOOT_STATE_FORGET:    /* an index of just these */
+    case SQL_REAPPRAISAL_NEXT:     /* an index of just these */
     case SQL_BOOT_LOG_FORGET:      /* an index of just these */
     case SQL_LOG_PIECE_LAST:       /* the last one */
         return true;
