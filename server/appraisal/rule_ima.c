@@ -18,12 +18,13 @@ static const struct ima_file *find_file(const struct ima_rules *rules, struct by
         return NULL;
     }
     size_t mask = rules->num_slots - 1;
-    for (size_t i = (size_t)ima_path_hash(path) & mask;; i = (i + 1) & mask) {
+    uint64_t hash = ima_path_hash(path);
+    for (size_t i = (size_t)hash & mask;; i = (i + 1) & mask) {
         const struct ima_file *file = &rules->slot[i];
         if (file->path.data == NULL) {
             return NULL;
         }
-        if (bytes_equal(file->path, path)) {
+        if (file->hash == hash && bytes_equal(file->path, path)) {
             return file;
         }
     }

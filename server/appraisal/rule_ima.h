@@ -18,6 +18,7 @@ struct ima_digest {
     struct bytes digest;
 };
 struct ima_file {
+    uint64_t hash;     /* of path */
     struct bytes path; /* as the kernel writes it; NULL: an empty slot */
     struct ima_digest *digest;
     size_t num_digests;

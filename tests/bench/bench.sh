@@ -198,6 +198,7 @@ say "$(date -u +%Y-%m-%dT%H:%M:%SZ), $(nproc) cores: $(sed -n 's/^model name[^:]
 if wanted core; then
     say 'the verification core, in process'
     measured "$BUILD/bench/core"
+    measured "$BUILD/bench/ima"
 fi
 
 # eks_made NUM: RSA-2048 EKs in $work/eks with certificates by an intermediate authority of a vendor, whose root and

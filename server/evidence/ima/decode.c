@@ -26,16 +26,20 @@ static const struct {
     {"xattrvalues", OTHER},
 };
 
-static const struct {
-    const char *name, *format;
-} templates[] = {
-    {"ima-ng", "d-ng|n-ng"},
-    {"ima-sig", "d-ng|n-ng|sig"},
-    {"ima-ngv2", "d-ngv2|n-ng"},
-    {"ima-sigv2", "d-ngv2|n-ng|sig"},
-    {"ima-buf", "d-ng|n-ng|buf"},
-    {"ima-modsig", "d-ng|n-ng|sig|d-modsig|modsig"},
-    {"evm-sig", "d-ng|n-ng|evmsig|xattrnames|xattrlengths|xattrvalues|iuid|igid|imode"},
+#define TEXT(text) text, sizeof(text) - 1
+static const struct template {
+    const char *name;
+    size_t len, num;
+    enum field field[9];
+}
+templates[] = {
+    {TEXT("ima-ng"), 2, {D_NG, N_NG}},
+    {TEXT("ima-sig"), 3, {D_NG, N_NG, SIG}},
+    {TEXT("ima-ngv2"), 2, {D_NGV2, N_NG}},
+    {TEXT("ima-sigv2"), 3, {D_NGV2, N_NG, SIG}},
+    {TEXT("ima-buf"), 3, {D_NG, N_NG, OTHER}},
+    {TEXT("ima-modsig"), 5, {D_NG, N_NG, SIG, D_MODSIG, OTHER}},
+    {TEXT("evm-sig"), 9, {D_NG, N_NG, EVMSIG, OTHER, OTHER, OTHER, OTHER, OTHER, OTHER}},
 };
 
 static const struct {
@@ -70,15 +74,9 @@ static enum field field_of(const char *name, size_t len) {
     return NONE;
 }
 
-/* The fields of a template, in order; 0: it is none. */
+/* The fields of a custom template, whose name is its format; 0: it is none. */
 static size_t read_format(enum field out[static IMA_MAX_FIELDS], struct bytes name) {
     const char *at = (const char *)name.data, *end = at + name.len;
-    for (size_t i = 0; i < sizeof templates / sizeof *templates; i++) {
-        if (bytes_equal(name, bytes_of_text(templates[i].name))) {
-            at = templates[i].format;
-            end = at + strlen(at);
-        }
-    }
     for (size_t num = 0; num < IMA_MAX_FIELDS; num++) {
         const char *bar = memchr(at, '|', (size_t)(end - at));
         size_t len = (size_t)((bar == NULL ? end : bar) - at);
@@ -94,11 +92,30 @@ static size_t read_format(enum field out[static IMA_MAX_FIELDS], struct bytes na
     return 0;
 }
 
+/* The fields of a template, in order; 0: it is none. */
+static size_t find_format(enum field out[static IMA_MAX_FIELDS], struct bytes name) {
+    for (size_t i = 0; i < sizeof templates / sizeof *templates; i++) {
+        const struct template *template = &templates[i];
+        if (template->len == name.len && memcmp(template->name, name.data, name.len) == 0) {
+            memcpy(out, template->field, template->num * sizeof *out);
+            return template->num;
+        }
+    }
+    return read_format(out, name);
+}
+
 static enum hash_alg alg_of(struct bytes name) {
-    static const enum hash_alg known[] = {HASH_SHA1, HASH_SHA256, HASH_SHA384, HASH_SHA512};
+    static const struct {
+        const char *name;
+        size_t len;
+        enum hash_alg alg;
+    } known[] = {{TEXT("sha256"), HASH_SHA256},
+                 {TEXT("sha1"), HASH_SHA1},
+                 {TEXT("sha384"), HASH_SHA384},
+                 {TEXT("sha512"), HASH_SHA512}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        if (bytes_equal(name, bytes_of_text(hash_name(known[i])))) {
-            return known[i];
+        if (known[i].len == name.len && memcmp(known[i].name, name.data, name.len) == 0) {
+            return known[i].alg;
         }
     }
     return HASH_NONE;
@@ -239,7 +256,7 @@ static bool is_plain(const enum field *format, size_t num) {
 static bool read_fields(struct fact_ima_entry *out, struct bytes name, struct bytes data) {
     enum field format[IMA_MAX_FIELDS];
     struct bytes field[IMA_MAX_FIELDS];
-    size_t num = read_format(format, name);
+    size_t num = find_format(format, name);
     if (num == 0 || split(field, data) != num || !is_plain(format, num) ||
         (num >= 2 && !is_usual(format) && looks_usual(field, num))) {
         return false;

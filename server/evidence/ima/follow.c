@@ -97,37 +97,41 @@ static bool follow_given(struct follow *f, bool *found, uint32_t *extends) {
 
 /* --- banks whose value is not given ------------------------------------------------------------- */
 
-static enum status pass_all(struct follow *f, uint32_t limit) {
-    for (size_t i = 0; i < f->num_runs; i++) {
-        struct run *run = &f->run[i];
-        uint32_t unused;
-        for (int how = IMA_HASHED; how <= IMA_PADDED && !run->given; how++) {
-            if (!run->tries[how]) {
-                continue;
-            }
-            run->passed[how] = arena_array(f->arena, (size_t)limit + 1, run->len);
-            if (run->passed[how] == NULL) {
-                return STATUS_MEMORY;
-            }
-            (void)follow_run(f, run, (enum ima_extend)how, limit, &unused);
-        }
+/* Every value on the way of a run that is extended so; once. */
+static enum status pass(struct follow *f, struct run *run, enum ima_extend how, uint32_t limit) {
+    uint32_t unused;
+    if (run->passed[how] != NULL) {
+        return STATUS_OK;
     }
+    run->passed[how] = arena_array(f->arena, (size_t)limit + 1, run->len);
+    if (run->passed[how] == NULL) {
+        return STATUS_MEMORY;
+    }
+    (void)follow_run(f, run, how, limit, &unused);
     return STATUS_OK;
 }
 
-/* Bit i of `padded`: how run i is extended. False: not possible for one of them. */
-static bool choose(struct follow *f, unsigned padded) {
+/* Bit i of `padded`: how run i is extended. NOT_FOUND: not possible for one of them. MEMORY. */
+static enum status choose(struct follow *f, unsigned padded, uint32_t limit) {
     for (size_t i = 0; i < f->num_runs; i++) {
         struct run *run = &f->run[i];
         enum ima_extend how = (padded >> i & 1u) != 0 ? IMA_PADDED : IMA_HASHED;
         if (run->given ? how == IMA_PADDED : !run->tries[how]) {
-            return false;
-        }
-        if (!run->given) {
-            run->how = how;
+            return STATUS_NOT_FOUND;
         }
     }
-    return true;
+    for (size_t i = 0; i < f->num_runs; i++) {
+        struct run *run = &f->run[i];
+        if (run->given) {
+            continue;
+        }
+        run->how = (padded >> i & 1u) != 0 ? IMA_PADDED : IMA_HASHED;
+        enum status status = pass(f, run, run->how, limit);
+        if (status != STATUS_OK) {
+            return status;
+        }
+    }
+    return STATUS_OK;
 }
 
 static bool meets_after(struct follow *f, uint32_t extends) {
@@ -142,23 +146,31 @@ static bool meets_after(struct follow *f, uint32_t extends) {
 }
 
 /* From the end: logs are read soon after the quote. */
-static enum ima_outcome search(struct follow *f, uint32_t from, uint32_t to, uint32_t *extends) {
+static enum status search(struct follow *f, enum ima_outcome *outcome, uint32_t from, uint32_t to,
+                          uint32_t *extends) {
     unsigned trials = 0;
     for (unsigned padded = 0; padded >> f->num_runs == 0; padded++) {
-        if (!choose(f, padded)) {
+        enum status status = choose(f, padded, to);
+        if (status == STATUS_NOT_FOUND) {
             continue;
+        }
+        if (status != STATUS_OK) {
+            return status;
         }
         for (uint32_t num = to + 1; num-- > from;) {
             if (trials++ == IMA_MAX_TRIALS) {
-                return IMA_TOO_LONG;
+                *outcome = IMA_TOO_LONG;
+                return STATUS_OK;
             }
             if (meets_after(f, num)) {
                 *extends = num;
-                return IMA_FOLLOWED;
+                *outcome = IMA_FOLLOWED;
+                return STATUS_OK;
             }
         }
     }
-    return IMA_ASTRAY;
+    *outcome = IMA_ASTRAY;
+    return STATUS_OK;
 }
 
 static bool all_given(const struct follow *f) {
@@ -182,11 +194,7 @@ static enum status find_end(struct follow *f, enum ima_outcome *outcome, uint32_
         *outcome = f->what->meets(f->facts, f->what->context) ? IMA_FOLLOWED : IMA_ASTRAY;
         return STATUS_OK;
     }
-    enum status status = pass_all(f, found ? *extends : f->num_extends);
-    if (status == STATUS_OK) {
-        *outcome = search(f, found ? *extends : least, found ? *extends : f->num_extends, extends);
-    }
-    return status;
+    return search(f, outcome, found ? *extends : least, found ? *extends : f->num_extends, extends);
 }
 
 /* --- where it starts ---------------------------------------------------------------------------- */
