@@ -2,9 +2,11 @@
 
 #include "server/base/file.h"
 #include "server/commands/event_json.h"
+#include "server/evidence/facts_json.h"
 #include "server/evidence/tpm2/event_data.h"
 #include "server/evidence/tpm2/event_types.h"
 #include "server/evidence/tpm2/replay.h"
+#include "server/evidence/tpm2/tpm2.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -222,12 +224,33 @@ static void start(struct inspection *inspection) {
     tcg_replay_start(&inspection->replay, &inspection->log, banks, sizeof banks / sizeof *banks);
 }
 
+/* What `whole`, as far as it could be read, would prove if a quote confirmed it; null for logs in the
+ * old format. */
+static json_t *facts_object(struct inspection *inspection, struct bytes whole) {
+    struct facts facts;
+    struct json_out o;
+    struct bytes read = bytes_of(whole.data, whole.len - inspection->log.rest.len);
+    enum status status = tpm2_unquoted_facts(&facts, &inspection->arena, read, NULL);
+    if (status != STATUS_OK) {
+        inspection->failed |= status == STATUS_MEMORY;
+        return json_null();
+    }
+    json_out_init(&o, &inspection->arena, 64 * 1024);
+    json_out_object(&o, NULL);
+    json_out_bool(&o, "quoted", false);
+    facts_log_json(&o, &facts);
+    json_out_object_end(&o);
+    struct bytes text = json_out_end(&o);
+    return json_loadb((const char *)text.data, text.len, 0, NULL);
+}
+
 /* Takes what start and add_event made. */
-static enum status print(struct inspection *inspection) {
+static enum status print(struct inspection *inspection, struct bytes whole) {
     json_t *root =
-        json_pack("{s:o,s:o,s:o,s:o,s:o}", "spec_version", version_json(&inspection->log), "banks",
-                  banks_json(&inspection->log), "events", inspection->events, "pcrs",
-                  pcrs_json(&inspection->replay), "secure_boot", inspection->secure_boot);
+        json_pack("{s:o,s:o,s:o,s:o,s:o,s:o}", "spec_version", version_json(&inspection->log),
+                  "banks", banks_json(&inspection->log), "events", inspection->events, "pcrs",
+                  pcrs_json(&inspection->replay), "secure_boot", inspection->secure_boot, "facts",
+                  facts_object(inspection, whole));
     arena_free(&inspection->arena);
     if (root == NULL || inspection->failed) {
         json_decref(root);
@@ -249,7 +272,7 @@ static enum status inspect(struct bytes raw, struct detail *detail) {
             add_event(&inspection, &event);
         }
     }
-    enum status printed = print(&inspection);
+    enum status printed = print(&inspection, raw);
     if (printed != STATUS_OK) {
         return status_fail(detail, printed, "the JSON could not be written: %s",
                            status_name(printed));

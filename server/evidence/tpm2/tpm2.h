@@ -67,4 +67,10 @@ MUST_USE enum status tpm2_verify(struct facts *out, enum tpm2_failure *failure, 
                                  const struct tpm2_evidence *evidence,
                                  const struct tpm2_expectation *expected, struct detail *detail);
 
+/* What a log would prove if a quote confirmed all that it extends, in its banks but SHA-1: for
+ * looking at logs (`gatehouse inspect`), never for a verdict. UNSUPPORTED: the older format, or no
+ * bank that counts. TRUNCATED, MALFORMED, LIMIT, MEMORY. */
+MUST_USE enum status tpm2_unquoted_facts(struct facts *out, struct arena *arena, struct bytes log,
+                                         struct detail *detail);
+
 #endif
