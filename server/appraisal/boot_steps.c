@@ -69,6 +69,11 @@ static bool is_default_path(const char *base) {
     return begins(base, "boot") && strcasestr(base, ".efi") != NULL;
 }
 
+/* PCR 14 is shim's. */
+static bool measures_mok(const struct facts *facts) {
+    return facts->num_banks > 0 && facts->bank[0].pcr[14].logged;
+}
+
 static const char *version_of(const char *base) {
     const char *dash = begins(base, "vmlinuz-") ? strchr(base, '-') : NULL;
     return dash == NULL ? base : dash + 1;
@@ -80,7 +85,7 @@ static const char *name_step(struct arena *arena, const struct facts *facts, siz
     const char *name = base == NULL ? NULL : name_by_file(base);
     step->label = base;
     if (name == NULL && base != NULL && position == 0 && is_default_path(base) &&
-        facts->os.sbat_event != FACT_NO_EVENT) {
+        (facts->os.sbat_event != FACT_NO_EVENT || measures_mok(facts))) {
         name = "shim";
     }
     /* GRUB and shim hand a kernel over from memory, without a path. */

@@ -296,6 +296,9 @@ static enum status hold_against(struct learning *l, const struct baseline *basel
                                  l->in->source[source].name, finding->code);
         }
     }
+    l->below_measured =
+        l->below_measured || (status == STATUS_OK && appraisal.verdict == VERDICT_TRUSTED &&
+                              appraisal.tier < TIER_MEASURED);
     arena_free(&work);
     return status;
 }
@@ -311,6 +314,7 @@ static enum status check_document(struct learning *l, struct detail *detail) {
     if (status != STATUS_OK) {
         return status == STATUS_MALFORMED ? STATUS_INVALID : status;
     }
+    l->below_measured = false;
     for (size_t i = 0; i < l->in->num && status == STATUS_OK; i++) {
         status = hold_against(l, baseline, i, detail);
     }

@@ -6,7 +6,8 @@
 enum {
     FIRMWARE_PCR = 0,
     BOOT_PCR = 4,
-    VERSIONS_MAX = 64,
+    VERSIONS_MAX = 32, /* with as many values each, what a baseline lists */
+    VALUES_LISTED = 8,
     VERSION_MAX = 256,
     STEPS_MAX = 32,
     STABLE_AT = 2 /* boots that agree, before a value of PCR 0 counts as one that stays */
@@ -33,44 +34,61 @@ static struct tally *values_under(struct learning *l, struct bytes version) {
     return tally;
 }
 
-static void ask_pcr0(struct learning *l, const struct tally *values) {
-    learn_ask_tally(l,
-                    (struct learn_question){
-                        .subject = "firmware",
-                        .pcr = FIRMWARE_PCR,
-                        .event = -1,
-                        .choice = LEARN_LEFT_OUT,
-                        .why = values->num > 1
-                                   ? "the same firmware leads to different values of PCR 0"
-                                   : "one boot does not tell whether PCR 0 stays the same: with "
-                                     "some firmware it does not; learn from two boots or more"},
-                    values, false);
+/* Without a value of PCR 0 nothing that meets the baseline counts as measured: few different ones are
+ * all listed. */
+static bool lists_values(const struct tally *values) {
+    return values->num <= VALUES_LISTED && !values->full;
 }
 
-static void write_entry(struct learning *l, struct bytes version, const struct tally *values,
-                        bool stable) {
+static void ask_pcr0(struct learning *l, const struct tally *values) {
+    struct learn_question question = {.subject = "firmware", .pcr = FIRMWARE_PCR, .event = -1};
+    if (!lists_values(values)) {
+        question.choice = LEARN_LEFT_OUT;
+        question.why = "the same firmware leads to too many values of PCR 0 to list them: devices "
+                       "that meet the baseline do not count as measured";
+    } else if (values->num > 1) {
+        question.choice = LEARN_ANY_OF;
+        question.why = "the same firmware leads to different values of PCR 0: each value found is "
+                       "allowed, and others may come";
+    } else if (values->of[0].devices < STABLE_AT) {
+        question.choice = LEARN_PINNED;
+        question.why = "one boot does not tell whether PCR 0 stays the same: with some firmware it "
+                       "does not; learn from two devices or more";
+    } else {
+        return;
+    }
+    learn_ask_tally(l, question, values, false);
+}
+
+static void write_entry(struct learning *l, struct bytes version, const struct bytes *pcr0) {
     json_out_object(&l->o, NULL);
     if (version.len > 0) {
         json_out_text(&l->o, "version",
                       arena_text_n(l->arena, (const char *)version.data, version.len));
     }
-    if (stable) {
-        json_out_hex(&l->o, "pcr0", values->of[0].value);
+    if (pcr0 != NULL) {
+        json_out_hex(&l->o, "pcr0", *pcr0);
     }
     json_out_object_end(&l->o);
 }
 
-static bool is_stable(const struct tally *values) {
-    return values->num == 1 && values->of[0].devices >= STABLE_AT;
+static void write_version(struct learning *l, struct bytes version, const struct tally *values) {
+    if (!lists_values(values)) {
+        write_entry(l, version, NULL);
+        return;
+    }
+    for (size_t i = 0; i < values->num; i++) {
+        write_entry(l, version, &values->of[i].value);
+    }
 }
 
-/* Every version is either text that the log accounts for, or stands for a value that stays. */
+/* Every version is text, or has values that can be listed. */
 static bool expressible(struct learning *l, const struct tally *versions) {
     bool logged = l->logged && learn_accounted(l, FIRMWARE_PCR);
     for (size_t v = 0; v < versions->num; v++) {
         struct bytes version = versions->of[v].value;
         const struct tally *values = values_under(l, version);
-        if (values == NULL || ((version.len == 0 || !logged) && !is_stable(values))) {
+        if (values == NULL || ((version.len == 0 || !logged) && !lists_values(values))) {
             return false;
         }
     }
@@ -98,11 +116,9 @@ void learn_firmware(struct learning *l) {
         if (values == NULL) {
             return;
         }
-        if (!is_stable(values)) {
-            ask_pcr0(l, values);
-        }
+        ask_pcr0(l, values);
         if (write) {
-            write_entry(l, versions->of[v].value, values, is_stable(values));
+            write_version(l, versions->of[v].value, values);
         }
     }
     if (write) {

@@ -26,7 +26,8 @@ struct learning {
     bool logged;        /* every source has a log; else none has */
     unsigned dropped;   /* enum learn_family: sources do not meet what was learned of it */
     const char *dropped_why[8];
-    unsigned learned; /* enum learn_family */
+    unsigned learned;    /* enum learn_family */
+    bool below_measured; /* some source meets the document, and counts as less than measured */
     struct json_out o;
     struct learned out;
 };

@@ -102,11 +102,13 @@ static void write_keys(struct learning *l, const char *name, keys_of *which) {
 
 static void write_authorities(struct learning *l) {
     struct tally *tally = tally_new(l->arena);
+    bool known = true;
     for (size_t i = 0; tally != NULL && i < l->in->num; i++) {
         const struct fact_secure_boot *facts = &learn_facts(l, i)->secure_boot;
         const struct fact_authority *last = NULL;
         for (size_t k = 0; k < facts->num_authorities && k < TALLY_MAX; k++) {
             const struct fact_authority *authority = &facts->authority[k];
+            known = known && authority->variable[0] != '\0';
             if (last == NULL || memcmp(last->key.sha256, authority->key.sha256, 32) != 0) {
                 add_key(l, tally, &authority->key, NULL, 0, l->in->source[i].devices);
             }
@@ -114,7 +116,16 @@ static void write_authorities(struct learning *l) {
         }
         tally->full = tally->full || facts->num_authorities > TALLY_MAX;
     }
-    if (tally == NULL || tally->num == 0 || tally->full) {
+    if (tally == NULL || tally->num == 0) {
+        return;
+    }
+    if (!known || tally->full) {
+        learn_ask(l, (struct learn_question){.subject = "authorities",
+                                             .pcr = SECURE_BOOT_PCR,
+                                             .event = -1,
+                                             .choice = LEARN_LEFT_OUT,
+                                             .why = "the log of a device does not prove what "
+                                                    "admitted its images"});
         return;
     }
     learn_write_allowed(l, "authorities", tally);

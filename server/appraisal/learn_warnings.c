@@ -183,6 +183,10 @@ void learn_warnings(struct learning *l) {
     for (size_t i = 0; i < sizeof looks / sizeof *looks; i++) {
         warn_about(l, looks[i]);
     }
+    if (l->below_measured) {
+        learn_warn(l, "devices that meet this baseline do not count as measured: it does not state "
+                      "both the firmware (PCR 0) and the boot programs (PCR 4)");
+    }
     if ((l->learned & (LEARN_SECURE_BOOT | LEARN_BOOT_CHAIN)) == 0) {
         learn_warn(l, "nothing is demanded of Secure Boot or of the images that boot");
     }

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SOURCES = 8 };
+enum { SOURCES = 12 };
 
 static struct arena arena;
 static struct detail detail;
@@ -246,12 +246,12 @@ START_TEST(a_disk_that_the_command_line_names_is_pinned_and_asked_about) {
 }
 END_TEST
 
-START_TEST(pcr_0_is_demanded_only_when_two_boots_agree) {
+START_TEST(pcr_0_of_one_boot_is_pinned_and_asked_about) {
     struct hand hand = hand_usual;
     hand.firmware = "other code of the same version";
     learn_usual();
-    expect_question("firmware", 0, LEARN_LEFT_OUT);
-    expect_accepted(&hand);
+    expect_question("firmware", 0, LEARN_PINNED);
+    expect_refused(&hand, "firmware", "firmware_not_allowed");
     inputs.num = 0;
     learn_two(&hand_usual);
     ck_assert_ptr_null(question("firmware", 0));
@@ -259,24 +259,40 @@ START_TEST(pcr_0_is_demanded_only_when_two_boots_agree) {
 }
 END_TEST
 
-START_TEST(pcr_0_that_varies_is_left_out) {
+START_TEST(values_of_pcr_0_that_vary_are_all_listed_and_asked_about) {
     struct hand hand = hand_usual;
     hand.firmware = "other code of the same version";
     take(&hand_usual);
     learn_two(&hand);
-    expect_question("firmware", 0, LEARN_LEFT_OUT);
+    expect_question("firmware", 0, LEARN_ANY_OF);
     hand.firmware = "a third";
-    expect_accepted(&hand);
+    expect_refused(&hand, "firmware", "firmware_not_allowed");
 }
 END_TEST
 
-START_TEST(firmware_without_a_version_and_with_one_boot_is_left_out) {
+START_TEST(too_many_values_of_pcr_0_are_left_out_with_a_warning) {
+    struct hand hand = hand_usual;
+    for (unsigned i = 0; i < 9; i++) {
+        hand.firmware = arena_printf(&arena, "code %u", i);
+        take(&hand);
+    }
+    learn();
+    expect_question("firmware", 0, LEARN_LEFT_OUT);
+    ck_assert(warned("do not count as measured"));
+    hand.firmware = "code 99";
+    expect_accepted(&hand);
+    hand.version = "1.41";
+    expect_refused(&hand, "firmware", "firmware_not_allowed");
+}
+END_TEST
+
+START_TEST(firmware_without_a_version_is_known_by_its_value) {
     struct hand hand = hand_usual;
     hand.version = NULL;
     take(&hand);
     learn();
-    ck_assert_ptr_null(json_object_get(document, "firmware"));
-    expect_question("firmware", 0, LEARN_LEFT_OUT);
+    hand.firmware = "other";
+    expect_refused(&hand, "firmware", "firmware_not_allowed");
 }
 END_TEST
 
@@ -455,7 +471,7 @@ START_TEST(a_device_without_a_log_gives_pcr_values_alone) {
     take(&hand);
     learn();
     ck_assert(warned("no event log"));
-    ck_assert_uint_eq(json_object_size(document), 6);
+    ck_assert_uint_eq(json_object_size(document), 7);
     ck_assert_ptr_nonnull(json_object_get(json_object_get(document, "pcrs"), "4"));
     ck_assert_ptr_null(json_object_get(json_object_get(document, "pcrs"), "1"));
     hand.kernel = "other";
@@ -504,6 +520,30 @@ START_TEST(settings_that_are_not_to_be_believed_are_not_learned) {
     ck_assert_ptr_null(json_object_get(document, "secure_boot"));
     ck_assert_ptr_null(json_object_get(document, "sbat"));
     ck_assert(warned("a debugger was attached"));
+}
+END_TEST
+
+START_TEST(what_admitted_images_is_demanded_only_where_it_is_proven) {
+    take(&hand_usual);
+    struct facts *facts = hand_facts(&arena, &hand_usual);
+    facts->secure_boot.authority[0].variable = "";
+    memset(&facts->secure_boot.authority[0].key, 0, sizeof facts->secure_boot.authority[0].key);
+    source[0].facts = facts;
+    learn();
+    ck_assert_ptr_nonnull(json_object_get(document, "secure_boot"));
+    ck_assert_ptr_null(json_object_get(json_object_get(document, "secure_boot"), "authorities"));
+    expect_question("authorities", 7, LEARN_LEFT_OUT);
+}
+END_TEST
+
+START_TEST(a_command_line_that_the_log_does_not_prove_is_not_learned) {
+    struct hand hand = hand_usual;
+    hand.command_line = FACT_TEXT_UNKNOWN;
+    take(&hand);
+    learn();
+    ck_assert_ptr_null(json_object_get(document, "kernel_command_line"));
+    expect_question("kernel_command_line", -1, LEARN_LEFT_OUT);
+    expect_question("pcr", 8, LEARN_PINNED);
 }
 END_TEST
 
@@ -572,9 +612,10 @@ int main(void) {
     tcase_add_test(tests, what_is_learned_refuses_every_alteration_for_the_right_reason);
     tcase_add_test(tests, what_differs_by_nature_is_a_question_even_with_one_sample);
     tcase_add_test(tests, a_disk_that_the_command_line_names_is_pinned_and_asked_about);
-    tcase_add_test(tests, pcr_0_is_demanded_only_when_two_boots_agree);
-    tcase_add_test(tests, pcr_0_that_varies_is_left_out);
-    tcase_add_test(tests, firmware_without_a_version_and_with_one_boot_is_left_out);
+    tcase_add_test(tests, pcr_0_of_one_boot_is_pinned_and_asked_about);
+    tcase_add_test(tests, values_of_pcr_0_that_vary_are_all_listed_and_asked_about);
+    tcase_add_test(tests, too_many_values_of_pcr_0_are_left_out_with_a_warning);
+    tcase_add_test(tests, firmware_without_a_version_is_known_by_its_value);
     tcase_add_test(tests, alternatives_in_the_fleet_are_any_of_with_labels);
     tcase_add_test(tests, disks_that_differ_become_a_pattern_that_lets_no_argument_in);
     tcase_add_test(tests, other_words_that_differ_are_listed_and_not_made_a_pattern);
@@ -593,6 +634,8 @@ int main(void) {
     tcase_add_test(tests, devices_without_a_common_bank_are_not_learned_together);
     tcase_add_test(tests, nothing_quoted_gives_nothing_to_learn);
     tcase_add_test(tests, settings_that_are_not_to_be_believed_are_not_learned);
+    tcase_add_test(tests, what_admitted_images_is_demanded_only_where_it_is_proven);
+    tcase_add_test(tests, a_command_line_that_the_log_does_not_prove_is_not_learned);
     tcase_add_test(tests, texts_from_a_log_cannot_break_the_document);
     tcase_add_test(tests, a_full_arena_learns_nothing);
     tcase_add_test(tests, the_same_sources_give_the_same_document);
