@@ -6,6 +6,16 @@
 
 #include "db/sqlite/sqlite.h"
 
+void write_varint(struct writer *w, uint64_t value);
+MUST_USE enum status read_varint(struct bytes *in, uint64_t *out); /* STORAGE */
+enum { PIECE_PACK_MAX = 20 };
+/* A piece as it is kept: equal pieces give equal bytes, at most twice as many and PIECE_PACK_MAX. */
+void piece_pack(struct writer *w, struct bytes piece);
+/* STORAGE: it was not packed so, or does not fit. */
+MUST_USE enum status piece_unpack(struct writer *w, struct bytes packed);
+/* The same into the arena. STORAGE; MEMORY. */
+MUST_USE enum status piece_copy(struct bytes *out, struct arena *arena, struct bytes packed);
+
 struct piece_run {
     int64_t first, num; /* at least 1 each */
 };

@@ -6,26 +6,6 @@
 
 /* --- runs of numbers --- */
 
-static void write_varint(struct writer *w, uint64_t value) {
-    for (; value >= 0x80; value >>= 7) {
-        write_u8(w, (uint8_t)(value | 0x80));
-    }
-    write_u8(w, (uint8_t)value);
-}
-
-static enum status read_varint(struct bytes *in, uint64_t *out) {
-    uint64_t value = 0;
-    uint8_t byte = 0x80;
-    for (unsigned bits = 0; (byte & 0x80) != 0; bits += 7) {
-        if (bits > 56 || bytes_u8(in, &byte) != STATUS_OK) {
-            return STATUS_STORAGE;
-        }
-        value |= (uint64_t)(byte & 0x7F) << bits;
-    }
-    *out = value;
-    return STATUS_OK;
-}
-
 enum status piece_runs_next(struct piece_runs *runs, struct piece_run *out) {
     enum { RUN_LONGEST = 1 << 24 };
     struct piece_runs after = *runs;
@@ -103,19 +83,35 @@ static enum status find_piece(struct connection *c, int64_t *out, int64_t hash,
     return status == STATUS_END ? STATUS_NOT_FOUND : status;
 }
 
-static enum status put_piece(struct connection *c, int64_t *out, struct bytes piece) {
-    int64_t hash = hash_of(c, piece);
-    enum status status = find_piece(c, out, hash, piece);
+static enum status put_packed(struct connection *c, int64_t *out, struct bytes packed) {
+    int64_t hash = hash_of(c, packed);
+    enum status status = find_piece(c, out, hash, packed);
     if (status != STATUS_NOT_FOUND) {
         return status;
     }
     QUERY q = query_of(c, SQL_LOG_PIECE_INSERT);
     bind_int(&q, hash);
-    bind_blob(&q, piece);
+    bind_blob(&q, packed);
     status = query_run(&q);
     if (status == STATUS_OK) {
         *out = query_inserted(&q);
     }
+    return status;
+}
+
+static enum status put_piece(struct connection *c, int64_t *out, struct bytes piece) {
+    uint8_t here[1024], *there = NULL;
+    if (piece.len > SIZE_MAX / 2 - PIECE_PACK_MAX) {
+        return STATUS_MEMORY;
+    }
+    size_t room = 2 * piece.len + PIECE_PACK_MAX;
+    if (room > sizeof here && (there = malloc(room)) == NULL) {
+        return STATUS_MEMORY;
+    }
+    struct writer w = writer_of(there == NULL ? here : there, room);
+    piece_pack(&w, piece);
+    enum status status = w.overflow ? STATUS_INTERNAL : put_packed(c, out, writer_bytes(&w));
+    free(there);
     return status;
 }
 
@@ -217,10 +213,9 @@ static enum status join_run(struct connection *c, struct writer *w, struct piece
         if (q.status != STATUS_OK) {
             return q.status;
         }
-        if (hash_of(c, piece) != hash) {
+        if (hash_of(c, piece) != hash || piece_unpack(w, piece) != STATUS_OK) {
             return STATUS_STORAGE;
         }
-        write_bytes(w, piece);
         num++;
     }
     return status != STATUS_END ? status : num == run.num ? STATUS_OK : STATUS_STORAGE;

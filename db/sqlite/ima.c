@@ -207,10 +207,12 @@ static enum status read_run(struct store_reader *reader, struct arena *arena, st
         if (*num == cap) {
             return STATUS_STORAGE;
         }
-        out[(*num)++] = column_bytes(&q, arena);
-        if (q.status != STATUS_OK) {
-            return q.status;
+        struct bytes packed = column_view(&q);
+        status = q.status == STATUS_OK ? piece_copy(&out[*num], arena, packed) : q.status;
+        if (status != STATUS_OK) {
+            return status;
         }
+        (*num)++;
     }
     return status != STATUS_END               ? status
            : *num - before == (size_t)run.num ? STATUS_OK

@@ -1,5 +1,6 @@
 /* What devices booted: kept once for all, given back as it was, and forgotten when nothing refers to
  * it. */
+#include "db/sqlite/boot.h"
 #include "tests/unit/boot_fixture.h"
 
 #include <check.h>
@@ -165,7 +166,7 @@ START_TEST(an_event_that_a_thousand_devices_share_is_one_row) {
     ck_assert_int_eq(ask_sql("SELECT count(*) FROM boot_log"), DEVICES);
     ck_assert_int_eq(ask_sql("SELECT count(*) FROM log_piece"), SAMPLE_PIECES - 2 + 2 * DEVICES);
     ck_assert_int_eq(
-        ask_sql("SELECT count(*) FROM log_piece WHERE CAST(data AS TEXT) LIKE 'piece 0 of %'"), 1);
+        ask_sql("SELECT count(*) FROM log_piece WHERE CAST(data AS TEXT) LIKE '%piece 0 of %'"), 1);
     ck_assert_int_le(ask_sql("SELECT max(length(pieces)) FROM boot_log"), 24);
     struct sample_boot boot;
     sample_boot(&boot, 1, 777);
@@ -221,6 +222,51 @@ START_TEST(a_log_with_the_same_piece_twice_comes_back) {
         ck_assert(bytes_equal(part, piece[i]));
     }
     ck_assert_uint_eq(log.len, 0);
+}
+END_TEST
+
+START_TEST(a_piece_comes_back_however_its_zeros_lie) {
+    uint8_t piece[64], packed[2 * 64 + PIECE_PACK_MAX], back[64];
+    srandom((unsigned)_i + 1);
+    for (unsigned round = 0; round < 2000; round++) {
+        size_t len = (size_t)random() % (sizeof piece + 1);
+        for (size_t i = 0; i < len; i++) {
+            piece[i] = random() % (_i + 1) == 0 ? (uint8_t)random() : 0;
+        }
+        struct writer p = writer_of(packed, 2 * len + PIECE_PACK_MAX), b = writer_of(back, len);
+        piece_pack(&p, bytes_of(piece, len));
+        ck_assert(!p.overflow);
+        ck_assert_int_eq(piece_unpack(&b, writer_bytes(&p)), STATUS_OK);
+        ck_assert(bytes_equal(writer_bytes(&b), bytes_of(piece, len)));
+        struct bytes copy;
+        ck_assert_int_eq(piece_copy(&copy, &f.arena, writer_bytes(&p)), STATUS_OK);
+        ck_assert(bytes_equal(copy, bytes_of(piece, len)));
+        struct writer small = writer_of(back, len == 0 ? 0 : len - 1);
+        ck_assert_int_eq(piece_unpack(&small, writer_bytes(&p)),
+                         len == 0 ? STATUS_OK : STATUS_STORAGE);
+    }
+}
+END_TEST
+
+START_TEST(what_was_not_packed_is_damage) {
+    static const struct {
+        uint8_t bytes[12];
+        size_t len;
+    } wrong[] = {{{5, 'a', 'b'}, 3},
+                 {{2, 'a', 'b'}, 3},
+                 {{0x80}, 1},
+                 {{0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F}, 9},
+                 {{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F, 'a'}, 9},
+                 {{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1, 'a'}, 11},
+                 {{0, 65}, 2}};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        uint8_t back[64];
+        struct writer w = writer_of(back, sizeof back);
+        struct bytes packed = bytes_of(wrong[i].bytes, wrong[i].len), copy;
+        ck_assert_int_eq(piece_unpack(&w, packed), STATUS_STORAGE);
+        ck_assert(i + 1 == sizeof wrong / sizeof wrong[0] ||
+                  piece_copy(&copy, &f.arena, packed) == STATUS_STORAGE);
+    }
 }
 END_TEST
 
@@ -708,6 +754,8 @@ int main(void) {
     tcase_add_test(tests, devices_in_one_boot_state_share_it);
     tcase_add_test(tests, the_same_boot_state_again_writes_nothing);
     tcase_add_test(tests, a_log_with_the_same_piece_twice_comes_back);
+    tcase_add_loop_test(tests, a_piece_comes_back_however_its_zeros_lie, 0, 8);
+    tcase_add_test(tests, what_was_not_packed_is_damage);
     tcase_add_test(tests, pieces_whose_hashes_meet_stay_apart);
     tcase_add_test(tests, a_device_has_its_latest_boot_state_and_the_trusted_one_before);
     tcase_add_test(tests, a_device_cannot_be_in_a_boot_state_that_nobody_put);

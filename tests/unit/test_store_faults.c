@@ -1,4 +1,5 @@
 /* The store on a disk that fails, fills up, or loses its power. */
+#include "tests/unit/boot_fixture.h"
 #include "tests/unit/fault_vfs.h"
 #include "tests/unit/store_fixture.h"
 
@@ -28,7 +29,26 @@ static void remove_store(void) {
     store_fixture_remove(&f);
 }
 
-/* One transaction: device n with its credential, and credential n - 1 is revoked. */
+/* What device n boots, and device n - 1 leaves: three logs that share most of their pieces. */
+static enum status put_boots(struct store_writer *writer, unsigned n) {
+    struct sample_boot boot;
+    char id[STORE_ID];
+    sample_boot(&boot, 1, n % 3);
+    sample_id(id, 'd', n);
+    enum status status = sample_boot_put(writer, &boot, id, NULL, n);
+    if (status == STATUS_OK && n > 1) {
+        sample_boot(&boot, 2, (n - 1) % 3);
+        sample_id(id, 'd', n - 1);
+        status = sample_boot_put(writer, &boot, id, NULL, n);
+    }
+    if (status == STATUS_OK) {
+        status = store_boot_state_forget(writer, 4);
+    }
+    return status == STATUS_LIMIT ? STATUS_OK : status;
+}
+
+/* One transaction: device n with its credential and what it booted; credential n - 1 is revoked, and
+ * its device boots another time. */
 static enum status step(struct store_writer *writer, unsigned n) {
     enum status status = store_begin(writer, NULL);
     if (status != STATUS_OK) {
@@ -45,10 +65,24 @@ static enum status step(struct store_writer *writer, unsigned n) {
         status = store_credential_revoke(writer, credential.serial, 1500, "renewed");
     }
     if (status == STATUS_OK) {
+        status = put_boots(writer, n);
+    }
+    if (status == STATUS_OK) {
         return store_commit(writer, NULL);
     }
     store_rollback(writer);
     return status;
+}
+
+static void check_boot(struct store_reader *reader, unsigned n, unsigned shared) {
+    struct sample_boot boot;
+    struct bytes log;
+    char id[STORE_ID];
+    sample_boot(&boot, shared, n % 3);
+    sample_id(id, 'd', n);
+    ck_assert_int_eq(store_device_log_get(reader, &f.arena, &log, id, boot.row.log_sha256),
+                     STATUS_OK);
+    ck_assert(bytes_equal(log, sample_boot_log(&boot)));
 }
 
 /* All of step n is there, or nothing of it. */
@@ -63,6 +97,16 @@ static bool has_step(struct store_reader *reader, unsigned n) {
         before = sample_credential(n - 1, n - 1);
         ck_assert_int_eq(store_credential_get(reader, &before, before.serial), STATUS_OK);
         ck_assert_int_eq(before.revoked != 0, has_device == STATUS_OK);
+        check_boot(reader, n - 1, has_device == STATUS_OK ? 2 : 1);
+    }
+    if (has_device == STATUS_OK && n > 0) {
+        struct device_boot_row row;
+        struct sample_boot boot;
+        sample_boot(&boot, 1, n % 3);
+        ck_assert_int_eq(store_device_boot_get(reader, &row, device.id), STATUS_OK);
+        if (row.since == (int64_t)n && memcmp(row.boot_state, boot.row.sha256, 32) == 0) {
+            check_boot(reader, n, 1); /* the next step has not moved it on */
+        }
     }
     return has_device == STATUS_OK;
 }
@@ -302,7 +346,7 @@ START_TEST(a_power_cut_loses_nothing_that_was_acknowledged) {
     store_fixture_close(&f);
     for (unsigned round = 0; round < 40; round++) {
         uint64_t seed = (uint64_t)_i * 1000 + round + 1;
-        fault_vfs_set(FAULT_POWER_CUT, 1 + (seed * 2654435761U >> 7) % 150, true);
+        fault_vfs_set(FAULT_POWER_CUT, 1 + (seed * 2654435761U >> 7) % 250, true);
         struct store *store = NULL;
         struct store_writer *writer = NULL;
         if (store_open(&store, f.path, NULL) == STATUS_OK &&
