@@ -534,6 +534,55 @@ MUST_USE enum status store_device_reappraisal_get(struct store_reader *,
 MUST_USE enum status store_device_reappraise(struct store_writer *,
                                              const struct device_reappraisal_row *row, bool stands);
 
+/* --- exceptions: one finding that one device may have until it ends --- */
+enum { EXCEPTION_FOUND_MAX = 8192, EXCEPTIONS_PER_DEVICE = 8 };
+enum exception_state {
+    EXCEPTION_PENDING = 1, /* another operator has to approve it */
+    EXCEPTION_APPROVED,    /* in force until it ends */
+    EXCEPTION_ENDED        /* early, or never approved */
+};
+struct exception_row {
+    char id[STORE_ID], device_id[STORE_ID];
+    char appraisal_id[STORE_ID]; /* whose finding it was; may be forgotten since */
+    enum exception_state state;
+    char code[49], rule[33]; /* of the finding */
+    int pcr;                 /* -1: none */
+    const char *found;       /* NULL: the finding has none; at most EXCEPTION_FOUND_MAX bytes */
+    int64_t until;
+    char reason[129];
+    char requested_by[STORE_NAME], approved_by[STORE_NAME], ended_by[STORE_NAME]; /* "" while not */
+    int64_t created, approved, ended;                                             /* 0 while not */
+    bool in_use; /* the latest trusted appraisal of the device needed it */
+};
+struct exception_filter { /* "" and 0: any */
+    char device_id[STORE_ID];
+    enum exception_state state;
+    int64_t since; /* only those with an end after this */
+};
+MUST_USE enum status store_exception_get(struct store_reader *, struct arena *,
+                                         struct exception_row *out, const char *id);
+MUST_USE enum status store_exception_list(struct store_reader *, struct arena *,
+                                          struct exception_row **out, size_t *num,
+                                          const struct exception_filter *filter,
+                                          struct store_page page); /* by id */
+/* Every APPROVED one that has not ended at `now`, in no order: for the policy. */
+MUST_USE enum status store_exception_in_force(struct store_reader *, struct arena *,
+                                              struct exception_row **out, size_t *num, int64_t now);
+/* CONFLICT: no such device, or it has one for the same finding, pending or in force at row->created;
+ * LIMIT: it has `max` of any. */
+MUST_USE enum status store_exception_insert(struct store_writer *, const struct exception_row *row,
+                                            unsigned max);
+/* State, who and when, in_use. CONFLICT: it is not in the state `from`. */
+MUST_USE enum status store_exception_update(struct store_writer *, const struct exception_row *row,
+                                            enum exception_state from);
+/* Of those of the device that are approved: in use are those whose ids are in the text, no others. */
+MUST_USE enum status store_exception_use(struct store_writer *, const char *device_id,
+                                         const char *used);
+
+/* Whether a credential that is good at `now` was given by it. */
+MUST_USE enum status store_exception_has_given(struct store_reader *, bool *out,
+                                               const char *device_id, const char *id, int64_t now);
+
 /* --- access credentials --- */
 struct credential_row {
     char serial[STORE_SERIAL]; /* hex, 32 digits */
@@ -542,6 +591,8 @@ struct credential_row {
     enum key_protection key_protection;
     int tier; /* enum tier, and the segment that it got: as the certificate has */
     char segment[STORE_SEGMENT]; /* them; "": none */
+    /* Ids of the exceptions that it was given by, with a space after each; "": none. */
+    char exceptions[EXCEPTIONS_PER_DEVICE * STORE_ID + 1];
     int64_t not_before, not_after;
     int64_t revoked;  /* 0: not */
     char reason[129]; /* of the revocation */

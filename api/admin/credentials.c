@@ -1,5 +1,6 @@
 /* /v1/credentials: what was issued, and its revocation. */
 #include "api/admin/admin.h"
+#include "api/exception_ids.h"
 
 #include "server/base/clock.h"
 
@@ -23,6 +24,7 @@ void write_credential(struct json_out *o, const char *name, const struct credent
     json_out_text_or_null(o, "appraisal_id", row->appraisal_id);
     json_out_text(o, "tier", tier_name((enum tier)row->tier));
     json_out_text_or_null(o, "segment", row->segment);
+    exception_ids_write(o, row->exceptions);
     json_out_text(o, "key_protection", key_protection_name(row->key_protection));
     json_out_hex(o, "certificate_sha256", bytes_of(row->sha256, sizeof row->sha256));
     json_out_time(o, "not_before", row->not_before);

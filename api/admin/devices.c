@@ -1,5 +1,6 @@
 /* /v1/devices: who is enrolled, and what is known of each. */
 #include "api/admin/admin.h"
+#include "api/exception_ids.h"
 
 #include "server/base/clock.h"
 #include "server/base/encoding.h"
@@ -86,12 +87,14 @@ static void write_clock(struct json_out *o, const struct device_row *row) {
 
 static void write_decision(struct json_out *o, const struct api_options *options, const char *id) {
     struct decision d;
-    fleet_decide_device(options->table, &d, id, clock_unix());
-    decision_apply_policy(&d, policy_read_begin(options->policy));
+    int64_t now = clock_unix();
+    fleet_decide_device(options->table, &d, id, now);
+    decision_apply_policy(&d, policy_read_begin(options->policy), now);
     policy_read_end(options->policy);
     json_out_text(o, "decision", d.allow ? "allow" : "deny");
     json_out_text(o, "reason", decision_reason_name(d.reason));
     json_out_text_or_null(o, "segment", d.segment);
+    write_decision_exceptions(o, &d);
     json_out_text(o, "key_protection", decision_key_protection(&d));
     json_out_time_or_null(o, "lease_expires_at", d.lease_expires);
     json_out_array(o, "credential_serials");

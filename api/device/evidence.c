@@ -161,8 +161,14 @@ static enum status appraise_against(struct evidence *e, const struct policy *pol
                                        .leaked_keys = policy_leaked_keys(policy)};
     against.num_baselines =
         policy_baselines(model, e->change.r->device->id, change_now(&e->change), baseline, id);
-    enum status status =
-        evidence_ima_appraise(&e->ima, &e->appraisal, e->change.r, &e->facts, &against, id);
+    enum status status = evidence_take_exceptions(e, policy, &against);
+    if (status == STATUS_OK) {
+        status =
+            evidence_ima_appraise(&e->ima, &e->appraisal, e->change.r, &e->facts, &against, id);
+    }
+    if (status == STATUS_OK && !evidence_note_exceptions(e, policy)) {
+        status = STATUS_INTERNAL;
+    }
     e->lifetime_s = model->row.credential_lifetime_s;
     if (status == STATUS_OK) {
         evidence_take_tier(e, &model->row);

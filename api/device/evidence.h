@@ -6,6 +6,7 @@
 #include "api/change.h"
 #include "api/device/evidence_body.h"
 #include "api/device/evidence_ima.h"
+#include "api/exception_ids.h"
 #include "server/evidence/tpm2/kept.h"
 
 enum { APPRAISALS_KEPT = 64, CREDENTIAL_BACKDATE_S = 60, CREDENTIAL_LIFETIME_MAX_S = 86400 };
@@ -25,6 +26,8 @@ struct evidence {
     enum tier wanted;                   /* what the model asks for */
     bool earns;                         /* the verdict is trusted, and the tier reached is enough */
     enum key_protection key_protection; /* of the CSR's key */
+    int64_t exceptions_end;             /* of the exceptions needed, the first; 0: none is */
+    bool use_changes;                   /* which exceptions are needed is not what it was */
     struct appraisal_row row;
     struct device_row standing;
     struct credential_row credential;
@@ -52,6 +55,12 @@ enum problem_kind evidence_keys_suffice(const struct evidence *e, const struct m
 void evidence_take_tier(struct evidence *e, const struct model_row *model);
 /* For the commit: the model still makes of it what it did. */
 bool evidence_tier_stands(const struct evidence *e, const struct model_row *model);
+/* The device's exceptions, for the appraisal; which of them it needed, afterwards (false: more than
+ * there may be); and for the commit, that they are still in force. */
+MUST_USE enum status evidence_take_exceptions(struct evidence *e, const struct policy *policy,
+                                              struct appraisal_inputs *against);
+MUST_USE bool evidence_note_exceptions(struct evidence *e, const struct policy *policy);
+bool evidence_exceptions_stand(const struct evidence *e, const struct policy *policy);
 /* The answer to what is trusted, and earns nothing. */
 enum http_next evidence_answer_too_low(struct evidence *e);
 

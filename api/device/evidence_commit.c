@@ -79,9 +79,14 @@ enum http_next evidence_refuse(struct evidence *e, enum problem_kind problem, co
 
 /* --- appraised evidence --- */
 
+/* From now on the device is trusted by exceptions, and what it was given before may outlast them. */
+static bool begins_by_exception(const struct evidence *e) {
+    return e->use_changes && e->credential.exceptions[0] != '\0';
+}
+
 /* What was given for a higher tier than the device has now is good no more. */
 static void revoke_sunk(const struct evidence *e, struct fleet_table *table) {
-    if (e->earns) {
+    if (e->earns && !begins_by_exception(e)) {
         fleet_revoke_above(table, e->row.device_id, e->appraisal.tier);
     } else {
         fleet_revoke_device(table, e->row.device_id);
@@ -101,7 +106,8 @@ static void early(struct commit *commit, struct fleet_table *table) {
  * than it did. */
 static bool policy_still_admits(const struct evidence *e) {
     struct policy_holder *holder = e->change.r->api->options.policy;
-    const struct policy_model *model = policy_model(policy_read_begin(holder), e->row.model);
+    const struct policy *policy = policy_read_begin(holder);
+    const struct policy_model *model = policy_model(policy, e->row.model);
     const struct baseline *baseline[BASELINE_MAX_PER_MODEL];
     const char *id[BASELINE_MAX_PER_MODEL];
     size_t num = model == NULL ? 0
@@ -112,7 +118,7 @@ static bool policy_still_admits(const struct evidence *e) {
         found = strcmp(id[i], e->row.baseline_id) == 0;
     }
     found = found && evidence_keys_suffice(e, &model->row) == NUM_PROBLEMS &&
-            evidence_tier_stands(e, &model->row);
+            evidence_tier_stands(e, &model->row) && evidence_exceptions_stand(e, policy);
     policy_read_end(holder);
     return found;
 }
@@ -155,8 +161,15 @@ static enum status write_credentials(struct evidence *e, struct store_writer *wr
         return store_credential_revoke_device(writer, e->row.device_id, change_now(&e->change),
                                               "tier_too_low", num_revoked);
     }
-    enum status status = store_credential_revoke_above(
-        writer, e->row.device_id, e->row.tier, change_now(&e->change), "tier_sank", num_revoked);
+    int64_t now = change_now(&e->change);
+    enum status status = begins_by_exception(e)
+                             ? store_credential_revoke_device(writer, e->row.device_id, now,
+                                                              "exception_began", num_revoked)
+                             : store_credential_revoke_above(writer, e->row.device_id, e->row.tier,
+                                                             now, "tier_sank", num_revoked);
+    if (status == STATUS_OK && e->use_changes) {
+        status = store_exception_use(writer, e->row.device_id, e->credential.exceptions);
+    }
     if (status != STATUS_OK || !e->grants) {
         return status;
     }
@@ -174,6 +187,7 @@ static void write_audit(struct evidence *e, size_t num_revoked) {
     json_out_text_or_null(&o, "segment", e->row.segment);
     json_out_text(&o, "key_protection", key_protection_name(e->row.key_protection));
     json_out_text_or_null(&o, "serial", e->credential.serial);
+    exception_ids_write(&o, e->credential.exceptions);
     json_out_int(&o, "credentials_revoked", (int64_t)num_revoked);
     json_out_object_end(&o);
     e->change.audit.after = json_out_end(&o);
@@ -261,6 +275,7 @@ static enum http_next answer_trusted(struct evidence *e) {
     json_out_text(&o, "verdict", verdict_name(VERDICT_TRUSTED));
     json_out_text(&o, "tier", tier_name(e->appraisal.tier));
     json_out_text_or_null(&o, "segment", e->row.segment);
+    exception_ids_write(&o, e->credential.exceptions);
     json_out_object(&o, "credential");
     json_out_text(&o, "certificate", chain);
     json_out_text(&o, "serial", credential->serial);
@@ -292,6 +307,13 @@ static enum http_next answer_appraised(struct change *c) {
 
 static const struct change_kind appraised_kind = {
     .commit = CHANGE_COMMIT(.name = "evidence", .early = early, .publish = publish),
+    .apply = apply_appraised,
+    .answer = answer_appraised};
+
+/* The same, when decisions are to name other exceptions than before. */
+static const struct change_kind appraised_use_kind = {
+    .commit = CHANGE_COMMIT(.name = "evidence", .early = early, .publish = publish,
+                            .reloads_policy = true),
     .apply = apply_appraised,
     .answer = answer_appraised};
 
@@ -327,6 +349,9 @@ static void fill_credential(struct evidence *e) {
         job->not_after = job->not_before + CREDENTIAL_LIFETIME_MAX_S;
     }
     job->not_after = job->not_after < last ? job->not_after : last;
+    if (e->exceptions_end != 0 && job->not_after > e->exceptions_end) {
+        job->not_after = e->exceptions_end;
+    }
     hex_encode(row->serial, bytes_of(job->serial, sizeof job->serial));
     text_copy(row->device_id, sizeof row->device_id, e->row.device_id);
     text_copy(row->appraisal_id, sizeof row->appraisal_id, e->row.id);
@@ -340,8 +365,9 @@ static void fill_credential(struct evidence *e) {
 
 enum http_next evidence_conclude(struct evidence *e) {
     struct request *r = e->change.r;
-    e->change.kind = &appraised_kind;
-    e->change.commit.kind = &appraised_kind.commit;
+    bool reloads = e->use_changes && e->earns;
+    e->change.kind = reloads ? &appraised_use_kind : &appraised_kind;
+    e->change.commit.kind = &e->change.kind->commit;
     if (boot_state_of(&e->boot_state, r->x->arena, &e->facts) != STATUS_OK) {
         return answer_status(r, STATUS_MEMORY, NULL);
     }

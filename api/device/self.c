@@ -1,4 +1,5 @@
 /* GET /v1/self: the device's own standing. */
+#include "api/exception_ids.h"
 #include "api/handlers.h"
 #include "server/base/clock.h"
 #include "server/fleet/standing.h"
@@ -7,6 +8,7 @@ static void write_decision(struct json_out *o, const struct decision *d) {
     json_out_text(o, "decision", d->allow ? "allow" : "deny");
     json_out_text(o, "reason", decision_reason_name(d->reason));
     json_out_text_or_null(o, "segment", d->segment);
+    write_decision_exceptions(o, d);
     json_out_text(o, "key_protection", decision_key_protection(d));
     json_out_time_or_null(o, "lease_expires_at", d->lease_expires);
 }
@@ -15,9 +17,10 @@ enum http_next self_show(struct request *r) {
     const struct device_row *d = r->device;
     struct decision decision;
     struct json_out o;
+    int64_t now = clock_unix();
     struct policy_holder *holder = r->api->options.policy;
-    fleet_decide_device(r->api->options.table, &decision, d->id, clock_unix());
-    decision_apply_policy(&decision, policy_read_begin(holder));
+    fleet_decide_device(r->api->options.table, &decision, d->id, now);
+    decision_apply_policy(&decision, policy_read_begin(holder), now);
     policy_read_end(holder);
     json_out_init(&o, r->x->arena, 512);
     json_out_object(&o, NULL);

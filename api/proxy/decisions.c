@@ -1,4 +1,5 @@
 /* Decisions, from memory alone: GET /v1/decisions/{device_id} and POST /v1/decisions. */
+#include "api/exception_ids.h"
 #include "api/handlers.h"
 #include "server/base/clock.h"
 #include "server/fleet/standing.h"
@@ -18,9 +19,9 @@ static const struct field fields[] = {
 const struct shape decisions_shape = SHAPE(fields, struct decisions_body);
 
 /* What the table says becomes what the policy makes of it. */
-static void conclude(struct request *r, struct decision *d) {
+static void conclude(struct request *r, struct decision *d, int64_t now) {
     struct policy_holder *holder = r->api->options.policy;
-    decision_apply_policy(d, policy_read_begin(holder));
+    decision_apply_policy(d, policy_read_begin(holder), now);
     policy_read_end(holder);
     struct api_counters *counters = &r->api->counters;
     atomic_fetch_add_explicit(d->allow ? &counters->decisions_allow : &counters->decisions_deny, 1,
@@ -35,6 +36,7 @@ static void write_decision(struct json_out *o, const struct decision *d, const c
     json_out_text(o, "reason", decision_reason_name(d->reason));
     json_out_text(o, "tier", tier_name(d->tier));
     json_out_text_or_null(o, "segment", d->segment);
+    write_decision_exceptions(o, d);
     json_out_text(o, "key_protection", decision_key_protection(d));
     json_out_text_or_null(o, "model", d->model);
     json_out_time_or_null(o, "lease_expires_at", d->lease_expires);
@@ -53,7 +55,7 @@ static void decide_device(struct request *r, struct decision *d, const char *id,
     } else {
         *d = (struct decision){.reason = REASON_UNKNOWN_DEVICE};
     }
-    conclude(r, d);
+    conclude(r, d, now);
 }
 
 enum http_next decision_show(struct request *r) {
@@ -86,7 +88,7 @@ static void decide_subject(struct request *r, struct decision *d, const struct s
     } else {
         *d = (struct decision){.reason = REASON_UNKNOWN_CREDENTIAL};
     }
-    conclude(r, d);
+    conclude(r, d, now);
 }
 
 enum http_next decisions_batch(struct request *r) {

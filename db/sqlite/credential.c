@@ -14,6 +14,7 @@ static enum status read_credential(struct query *q, struct arena *arena, void *o
     row->key_protection = (enum key_protection)column_int(q);
     row->tier = (int)column_int(q);
     column_text(q, row->segment, sizeof row->segment);
+    column_text(q, row->exceptions, sizeof row->exceptions);
     return q->status;
 }
 
@@ -63,6 +64,7 @@ enum status store_credential_insert(struct store_writer *writer, const struct cr
     bind_int(&q, row->key_protection);
     bind_int(&q, row->tier);
     bind_text(&q, row->segment);
+    bind_text(&q, row->exceptions);
     return query_run(&q);
 }
 

@@ -47,9 +47,13 @@
     " LEFT JOIN device_reappraisal AS f"                                                           \
     " ON f.device = d.num AND f.of_appraisal_id = d.appraisal_id"
 #define REAPPRAISABLE "state IN (1, 3) AND verdict <> 0 AND appraisal_id IS NOT NULL"
+#define EXCEPTION_COLUMNS                                                                          \
+    "id, device_id, appraisal_id, state, code, rule, pcr, until, reason, requested_by, "           \
+    "approved_by, ended_by, created, approved, ended, in_use, found"
+#define EXCEPTION_FILTER " AND (?3 = 0 OR state = ?3) AND until > ?4 ORDER BY id LIMIT ?5"
 #define CREDENTIAL_COLUMNS                                                                         \
     "serial, device_id, appraisal_id, sha256, not_before, not_after, revoked, reason, "            \
-    "key_protection, tier, segment"
+    "key_protection, tier, segment, exceptions"
 #define CREDENTIAL_FILTER                                                                          \
     " AND (?3 = 0 OR (not_after > ?3 AND revoked = 0)) ORDER BY serial LIMIT ?4"
 #define AUDIT_COLUMNS                                                                              \
@@ -298,6 +302,28 @@ const char *const statements[NUM_STATEMENTS] = {
     [SQL_DEVICE_REAPPRAISABLE] =
         "SELECT 1 FROM device WHERE id = ?1 AND appraisal_id = ?2 AND " REAPPRAISABLE,
 
+    [SQL_EXCEPTION_GET] = "SELECT " EXCEPTION_COLUMNS " FROM exception WHERE id = ?",
+    [SQL_EXCEPTION_LIST] =
+        "SELECT " EXCEPTION_COLUMNS " FROM exception WHERE ?2 IS NULL AND id > ?1" EXCEPTION_FILTER,
+    [SQL_EXCEPTION_LIST_DEVICE] =
+        "SELECT " EXCEPTION_COLUMNS
+        " FROM exception WHERE device_id = ?2 AND id > ?1" EXCEPTION_FILTER,
+    [SQL_EXCEPTION_IN_FORCE] = "SELECT " EXCEPTION_COLUMNS " FROM exception"
+                               " WHERE state = 2 AND until > ?",
+    [SQL_EXCEPTION_COUNT] =
+        "SELECT count(*), coalesce(sum(code = ?3 AND rule = ?4 AND pcr = ?5 AND found IS ?6), 0)"
+        " FROM exception WHERE device_id = ?1 AND state IN (1, 2) AND until > ?2",
+    [SQL_EXCEPTION_INSERT] =
+        "INSERT INTO exception (" EXCEPTION_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [SQL_EXCEPTION_UPDATE] = "UPDATE exception SET state = ?3, approved_by = ?4, approved = ?5,"
+                             " ended_by = ?6, ended = ?7, in_use = ?8 WHERE id = ?1 AND state = ?2",
+    [SQL_EXCEPTION_USE] = "UPDATE exception SET in_use = instr(?2, lower(hex(id))) > 0"
+                          " WHERE device_id = ?1 AND state = 2",
+
+    [SQL_EXCEPTION_HAS_GIVEN] =
+        "SELECT EXISTS (SELECT 1 FROM credential WHERE device_id = ?1 AND revoked = 0"
+        " AND not_after > ?2 AND instr(exceptions, ?3) > 0)",
+
     [SQL_CREDENTIAL_GET] = "SELECT " CREDENTIAL_COLUMNS " FROM credential WHERE serial = ?",
     [SQL_CREDENTIAL_LIST] = "SELECT " CREDENTIAL_COLUMNS
                             " FROM credential WHERE ?2 IS NULL AND serial > ?1" CREDENTIAL_FILTER,
@@ -305,7 +331,7 @@ const char *const statements[NUM_STATEMENTS] = {
         "SELECT " CREDENTIAL_COLUMNS
         " FROM credential WHERE device_id = ?2 AND serial > ?1" CREDENTIAL_FILTER,
     [SQL_CREDENTIAL_INSERT] =
-        "INSERT INTO credential (" CREDENTIAL_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+        "INSERT INTO credential (" CREDENTIAL_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
     [SQL_CREDENTIAL_REVOKE] =
         "UPDATE credential SET revoked = ?2, reason = ?3 WHERE serial = ?1 AND revoked = 0",
     [SQL_CREDENTIAL_REVOKE_DEVICE] = "UPDATE credential SET revoked = ?2, reason = ?3"

@@ -24,6 +24,7 @@ struct bytes findings_json(struct arena *arena, const struct finding *finding, s
         json_out_text(&o, "expected", f->expected);
         json_out_text(&o, "found", f->found);
         json_out_text(&o, "severity", severity_name(f->severity));
+        json_out_text(&o, "exception", f->exception);
         json_out_text(&o, "remediation", f->remediation);
         json_out_object_end(&o);
     }

@@ -46,7 +46,8 @@ struct rule_family {
     /* The PCRs all of whose contents the family accounts for, so that they are not unlisted. It
      * depends on rules alone. NULL: none. */
     uint32_t (*covers)(const void *rules);
-    /* Whether the rules demand that Secure Boot is on, and list the keys that may admit images (db).
+    /* Whether the rules demand that Secure Boot is on, and list the keys that may admit images, or
+     * those that may have admitted what booted.
      * NULL: never. */
     bool (*states_boot_keys)(const void *rules);
 };

@@ -268,6 +268,14 @@ static uint32_t reads(const void *rules) {
     return 1u << SECURE_BOOT_PCR;
 }
 
+static bool states_boot_keys(const void *rules) {
+    const struct secure_boot *secure_boot = rules;
+    return secure_boot->required && (secure_boot->db.num > 0 || secure_boot->authorities.num > 0);
+}
+
 /* PCR 7 has more in it than these demands account for. */
-const struct rule_family rule_secure_boot = {
-    .name = "secure_boot", .compile = compile, .judge = judge, .reads = reads};
+const struct rule_family rule_secure_boot = {.name = "secure_boot",
+                                             .compile = compile,
+                                             .judge = judge,
+                                             .reads = reads,
+                                             .states_boot_keys = states_boot_keys};

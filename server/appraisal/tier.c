@@ -54,6 +54,7 @@ enum tier tier_of(const struct baseline *baseline, const struct facts *facts,
     }
     bool keys = stated.boot_keys || (stated.pcrs >> PCR_SECURE_BOOT & 1u) != 0;
     bool on = secure_boot->enabled == FACT_YES && secure_boot->setup_mode != FACT_YES &&
-              secure_boot->distrusted_why == NULL && is_extended(bank, PCR_SECURE_BOOT);
+              secure_boot->audit_mode != FACT_YES && secure_boot->distrusted_why == NULL &&
+              is_extended(bank, PCR_SECURE_BOOT);
     return keys && on ? TIER_VERIFIED_BOOT : TIER_IDENTIFIED;
 }

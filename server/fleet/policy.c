@@ -1,5 +1,6 @@
 #include "server/fleet/policy.h"
 
+#include "server/base/clock.h"
 #include "server/fleet/anchor_bundles.h"
 #include "server/fleet/rcu.h"
 
@@ -33,6 +34,7 @@ struct policy {
     struct anchor_bundles bundles;
     struct leaked_keys leaked_keys;
     uint64_t generation;
+    struct exceptions exceptions;
     size_t num_models, num_ways_in, num_proxies, num_compiled;
 };
 
@@ -379,8 +381,18 @@ static enum status build(struct policy *out, const struct policy *old,
             detail_set(detail, "cannot read the leaked keys");
         }
     }
+    if (status == STATUS_OK) {
+        status = exceptions_take(&out->exceptions, &out->arena, reader, clock_unix());
+        if (status != STATUS_OK) {
+            detail_set(detail, "cannot read the exceptions");
+        }
+    }
     store_read_end(reader);
     return status;
+}
+
+const struct exceptions *policy_exceptions(const struct policy *policy) {
+    return &policy->exceptions;
 }
 
 const struct leaked_keys *policy_leaked_keys(const struct policy *policy) {

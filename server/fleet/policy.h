@@ -7,6 +7,7 @@
 #include "db/store.h"
 #include "server/appraisal/appraisal.h"
 #include "server/crypto/x509.h"
+#include "server/fleet/exceptions.h"
 #include "server/tpm/pcr.h"
 
 struct policy_model {
@@ -37,6 +38,8 @@ policy_operator(const struct policy *policy,
                                                    be disabled */
 const struct proxy_row *policy_proxy(const struct policy *policy, const uint8_t sha256[static 32]);
 
+/* Those that were in force when the snapshot was taken; never NULL. */
+const struct exceptions *policy_exceptions(const struct policy *policy);
 /* Those that configuration and API add to the ones compiled in; never NULL. */
 const struct leaked_keys *policy_leaked_keys(const struct policy *policy);
 

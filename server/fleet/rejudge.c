@@ -105,7 +105,24 @@ struct applying {
     const struct baseline *baseline[BASELINE_MAX_PER_MODEL + 1];
     const char *id[BASELINE_MAX_PER_MODEL + 1];
     size_t num;
+    const struct exception_row *exception[EXCEPTIONS_PER_DEVICE];
+    size_t num_exceptions;
 };
+
+/* Those that the device's credentials were given by; a draft is tried with all of them. One that was
+ * not needed yet only counts with the next evidence, whose credential ends with it. */
+static void find_exceptions(struct applying *out, const struct policy *policy,
+                            const char *device_id, const struct judgement_draft *draft,
+                            int64_t now) {
+    const struct exception_row *row[EXCEPTIONS_PER_DEVICE];
+    size_t num = exceptions_find(policy_exceptions(policy), device_id, now, row);
+    out->num_exceptions = 0;
+    for (size_t i = 0; i < num; i++) {
+        if (row[i]->in_use || draft != NULL) {
+            out->exception[out->num_exceptions++] = row[i];
+        }
+    }
+}
 
 static bool is_replaced(const struct judgement_draft *draft, const char *id) {
     bool replaced = draft->alone || strcmp(id, draft->id) == 0;
@@ -142,6 +159,7 @@ static bool find_applying(struct applying *out, const struct policy *policy, con
     if (draft != NULL) {
         add_draft(out, draft);
     }
+    find_exceptions(out, policy, device_id, draft, now);
     out->demands_ima = false;
     for (size_t i = 0; i < out->num; i++) {
         out->demands_ima = out->demands_ima || baseline_demands_ima(out->baseline[i]);
@@ -152,13 +170,17 @@ static bool find_applying(struct applying *out, const struct policy *policy, con
 /* Devices with equal keys are judged alike. */
 static void make_key(uint8_t key[static KEY_LEN], const struct applying *applying,
                      const char *model, const uint8_t boot_state[static 32]) {
-    uint8_t text[64 + STORE_NAME + (BASELINE_MAX_PER_MODEL + 1) * STORE_ID];
+    uint8_t text[64 + STORE_NAME + (BASELINE_MAX_PER_MODEL + 1 + EXCEPTIONS_PER_DEVICE) * STORE_ID];
     struct writer w = writer_of(text, sizeof text);
     write_u64be(&w, applying->generation);
     write_bytes(&w, bytes_of(boot_state, 32));
     write_bytes(&w, bytes_of(model, strlen(model) + 1));
     for (size_t i = 0; i < applying->num; i++) {
         write_bytes(&w, bytes_of(applying->id[i], STORE_ID - 1));
+    }
+    write_u8(&w, '/');
+    for (size_t i = 0; i < applying->num_exceptions; i++) {
+        write_bytes(&w, bytes_of(applying->exception[i]->id, STORE_ID - 1));
     }
     digest_compute(HASH_SHA256, writer_bytes(&w), key);
 }
@@ -290,9 +312,15 @@ static enum status find_facts(struct rejudge *rejudge, const struct kept_facts *
 static enum status appraise_into(struct judgement *out, struct rejudge *rejudge,
                                  const struct applying *applying, const struct facts *facts) {
     struct appraisal appraisal = {0};
+    struct appraisal_exception exception[EXCEPTIONS_PER_DEVICE];
     const struct appraisal_inputs inputs = {.baseline = applying->baseline,
                                             .num_baselines = applying->num,
-                                            .leaked_keys = applying->leaked_keys};
+                                            .leaked_keys = applying->leaked_keys,
+                                            .exception = exception,
+                                            .num_exceptions = applying->num_exceptions};
+    for (size_t i = 0; i < applying->num_exceptions; i++) {
+        exception[i] = exception_view(applying->exception[i]);
+    }
     rejudge->counters.appraisals++;
     enum status status = appraise(&appraisal, &rejudge->scratch, facts, &inputs);
     if (status == STATUS_OK && appraisal.verdict == VERDICT_TRUSTED &&

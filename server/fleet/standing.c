@@ -21,7 +21,7 @@ static const char *lacks(enum tier wanted) {
                "the boot programs (PCR 4, by pcrs or boot_chain)";
     case TIER_VERIFIED_BOOT:
         return "no baseline that it meets states Secure Boot's keys (secure_boot with required and "
-               "db, or PCR 7 with an event log that shows Secure Boot on)";
+               "db or authorities, or PCR 7 with an event log that shows Secure Boot on)";
     default:
         return "nothing says what it is";
     }
@@ -69,7 +69,17 @@ static bool is_about_the_credential(enum decision_reason reason) {
     }
 }
 
-void decision_apply_policy(struct decision *d, const struct policy *policy) {
+static void add_exceptions(struct decision *d, const struct policy *policy, int64_t now) {
+    const struct exception_row *row[EXCEPTIONS_PER_DEVICE];
+    size_t num = exceptions_find(policy_exceptions(policy), d->device_id, now, row);
+    for (size_t i = 0; i < num; i++) {
+        if (row[i]->in_use) {
+            memcpy(d->exception[d->num_exceptions++], row[i]->id, STORE_ID);
+        }
+    }
+}
+
+void decision_apply_policy(struct decision *d, const struct policy *policy, int64_t now) {
     const struct policy_model *model = d->model[0] == '\0' ? NULL : policy_model(policy, d->model);
     if (model == NULL) {
         return;
@@ -82,5 +92,6 @@ void decision_apply_policy(struct decision *d, const struct policy *policy) {
     if (d->allow) {
         const char *segment = tier_segment(&model->row, d->tier);
         memcpy(d->segment, segment, strlen(segment) + 1);
+        add_exceptions(d, policy, now);
     }
 }

@@ -18,7 +18,8 @@ void tier_add_finding(struct appraisal *appraisal, struct arena *arena, enum tie
 
 /* Holds a decision of the fleet table against the policy: what would be allowed by verdict and
  * credential, or is denied for lack of a credential alone, and is of too low a tier, is denied as
- * REASON_TIER_TOO_LOW; what is allowed gets its segment. */
-void decision_apply_policy(struct decision *decision, const struct policy *policy);
+ * REASON_TIER_TOO_LOW; what is allowed gets its segment, and the exceptions that made it
+ * possible. */
+void decision_apply_policy(struct decision *decision, const struct policy *policy, int64_t now);
 
 #endif

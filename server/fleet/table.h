@@ -43,7 +43,11 @@ struct decision { /* a copy: nothing borrowed */
     enum decision_reason reason;
     char device_id[STORE_ID], model[STORE_NAME]; /* "" when unknown */
     enum tier tier;                              /* of the latest appraisal */
-    char segment[STORE_SEGMENT]; /* of what is allowed; "": none. Set by standing.h */
+    /* Of what is allowed, set by standing.h: the segment, "" for none, and the exceptions that the
+     * latest verdict needed. */
+    char segment[STORE_SEGMENT];
+    char exception[EXCEPTIONS_PER_DEVICE][STORE_ID];
+    size_t num_exceptions;
     /* Of the credential that was asked for, or else of the newest one that is valid now;
      * has_credential: there is one. */
     bool has_credential;

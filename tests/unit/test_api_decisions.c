@@ -68,7 +68,7 @@ START_TEST(a_decision_has_every_member) {
     ck_assert_str_eq(json_string_value(json_array_get(serials, 0)), serial);
     ck_assert_str_eq(reply_header(&reply, "Cache-Control"), "no-store");
     ck_assert_str_eq(reply_text(&reply, "key_protection"), "unproven");
-    ck_assert_uint_eq(json_object_size(reply.json), 9);
+    ck_assert_uint_eq(json_object_size(reply.json), 10);
     reply_free(&reply);
 }
 END_TEST
@@ -108,7 +108,7 @@ START_TEST(an_unknown_device_is_denied_and_not_missing) {
     ck_assert_str_eq(reply_text(&reply, "reason"), "unknown_device");
     ck_assert(json_is_null(json_object_get(reply.json, "model")));
     ck_assert(json_is_null(json_object_get(reply.json, "key_protection")));
-    ck_assert_uint_eq(json_object_size(reply.json), 9);
+    ck_assert_uint_eq(json_object_size(reply.json), 10);
     reply_free(&reply);
 }
 END_TEST

@@ -125,6 +125,9 @@ static void off(void) {
 static void in_setup_mode(void) {
     facts.secure_boot.setup_mode = FACT_YES;
 }
+static void in_audit_mode(void) {
+    facts.secure_boot.audit_mode = FACT_YES;
+}
 static void distrusted(void) {
     facts.secure_boot.distrusted_event = 3;
     facts.secure_boot.distrusted_why = "a debugger was there";
@@ -133,7 +136,8 @@ static void without_a_log(void) {
     facts.has_log = false;
     facts.secure_boot = (struct fact_secure_boot){.distrusted_event = FACT_NO_EVENT};
 }
-static void (*const unproven[])(void) = {unknown, off, in_setup_mode, distrusted, without_a_log};
+static void (*const unproven[])(void) = {unknown,       off,        in_setup_mode,
+                                         in_audit_mode, distrusted, without_a_log};
 
 START_TEST(pinned_pcr_7_is_no_verified_boot_unless_secure_boot_is_proven_on) {
     unproven[_i]();
@@ -145,6 +149,96 @@ END_TEST
 
 START_TEST(secure_boot_that_is_on_under_keys_that_nobody_states_is_no_verified_boot) {
     ck_assert_int_eq(judge(pcrs("\"2\":[\"" A "\"]"), NULL, NULL), TIER_IDENTIFIED);
+}
+END_TEST
+
+static void in_db(struct fact_key *key) {
+    *key = (struct fact_key){.kind = FACT_KEY_CERTIFICATE};
+    memset(key->sha256, 0xAA, 32);
+    facts.secure_boot.db = (struct fact_keys){.known = true, .key = key, .num = 1};
+    facts.secure_boot.platform_key = facts.secure_boot.db;
+}
+
+static const struct {
+    const char *rules;
+    enum tier tier;
+} by_keys[] = {
+    {"\"required\":true,\"db\":[\"" A "\"]", TIER_VERIFIED_BOOT},
+    {"\"required\":true,\"authorities\":[\"" A "\"]", TIER_VERIFIED_BOOT},
+    {"\"required\":true", TIER_IDENTIFIED},
+    {"\"required\":true,\"platform_key\":[\"" A "\"]", TIER_IDENTIFIED},
+    {"\"db\":[\"" A "\"]", TIER_IDENTIFIED},
+    {"\"required\":false,\"db\":[\"" A "\"]", TIER_IDENTIFIED},
+    {"\"required\":true,\"db\":[\"" B "\"]", TIER_NONE},
+};
+
+START_TEST(verified_boot_is_required_secure_boot_with_the_keys_that_admit_images) {
+    struct fact_key key;
+    in_db(&key);
+    const char *json = arena_printf(&arena, "%s\"secure_boot\":{%s}}", HEAD, by_keys[_i].rules);
+    ck_assert_str_eq(tier_name(judge(json, NULL, NULL)), tier_name(by_keys[_i].tier));
+}
+END_TEST
+
+START_TEST(secure_boot_and_a_pinned_firmware_are_no_measured_boot) {
+    struct fact_key key;
+    in_db(&key);
+    const char *json = arena_printf(&arena,
+                                    "%s\"pcrs\":{\"0\":[\"" A "\"]},\"secure_boot\":{"
+                                    "\"required\":true,\"db\":[\"" A "\"]}}",
+                                    HEAD);
+    ck_assert_int_eq(judge(json, NULL, NULL), TIER_VERIFIED_BOOT);
+}
+END_TEST
+
+START_TEST(exception_from_secure_boot_that_is_off_leaves_no_verified_boot) {
+    const struct appraisal_exception exception = {"e1", "secure_boot_off", "secure_boot", 7, "off"};
+    struct fact_key key;
+    in_db(&key);
+    facts.secure_boot.enabled = FACT_NO;
+    const char *json =
+        arena_printf(&arena, "%s\"secure_boot\":{\"required\":true,\"db\":[\"" A "\"]}}", HEAD);
+    ck_assert_int_eq(judge(json, NULL, NULL), TIER_NONE);
+    ck_assert_int_eq(judge(json, NULL, &exception), TIER_IDENTIFIED);
+    ck_assert_int_eq(appraisal.verdict, VERDICT_TRUSTED);
+}
+END_TEST
+
+static const struct {
+    const char *firmware;
+    enum tier tier;
+} by_firmware[] = {
+    {"{\"version\":\"1.42\",\"pcr0\":\"" A "\"}", TIER_MEASURED},
+    {"{\"version\":\"1.42\"}", TIER_IDENTIFIED},
+    {"{\"version\":\"1.42\",\"pcr0\":\"" A "\"},{\"version\":\"1.43\"}", TIER_IDENTIFIED},
+};
+
+START_TEST(firmware_is_stated_by_its_whole_pcr_and_not_by_a_version) {
+    facts.firmware.version = "1.42";
+    facts.firmware.version_bytes = bytes_of_text("1.42");
+    const char *json =
+        arena_printf(&arena, "%s\"pcrs\":{\"4\":[\"" A "\"]},\"firmware\":{\"any_of\":[%s]}}", HEAD,
+                     by_firmware[_i].firmware);
+    ck_assert_str_eq(tier_name(judge(json, NULL, NULL)), tier_name(by_firmware[_i].tier));
+}
+END_TEST
+
+START_TEST(boot_chain_states_the_boot_programs) {
+    struct bytes digest = bytes_of(facts.bank[0].pcr[0].value, 32);
+    struct fact_image image = {.event = 5, .kind = FACT_IMAGE_BOOT, .digest = &digest};
+    facts.image = &image;
+    facts.num_images = 1;
+    const char *chain = "\"boot_chain\":[{\"name\":\"shim\",\"any_of\":[{\"label\":\"15.8\","
+                        "\"sha256\":\"" A "\"}]}]";
+    ck_assert_int_eq(judge(arena_printf(&arena, "%s%s}", HEAD, chain), NULL, NULL),
+                     TIER_IDENTIFIED);
+    ck_assert_int_eq(
+        judge(arena_printf(&arena, "%s%s,\"pcrs\":{\"0\":[\"" A "\"]}}", HEAD, chain), NULL, NULL),
+        TIER_MEASURED);
+    facts.num_images = 0;
+    ck_assert_int_eq(
+        judge(arena_printf(&arena, "%s%s,\"pcrs\":{\"0\":[\"" A "\"]}}", HEAD, chain), NULL, NULL),
+        TIER_NONE);
 }
 END_TEST
 
@@ -211,6 +305,14 @@ int main(void) {
     tcase_add_loop_test(tests, pinned_pcr_7_is_no_verified_boot_unless_secure_boot_is_proven_on, 0,
                         (int)(sizeof unproven / sizeof unproven[0]));
     tcase_add_test(tests, secure_boot_that_is_on_under_keys_that_nobody_states_is_no_verified_boot);
+    tcase_add_loop_test(tests,
+                        verified_boot_is_required_secure_boot_with_the_keys_that_admit_images, 0,
+                        (int)(sizeof by_keys / sizeof by_keys[0]));
+    tcase_add_test(tests, secure_boot_and_a_pinned_firmware_are_no_measured_boot);
+    tcase_add_test(tests, exception_from_secure_boot_that_is_off_leaves_no_verified_boot);
+    tcase_add_loop_test(tests, firmware_is_stated_by_its_whole_pcr_and_not_by_a_version, 0,
+                        (int)(sizeof by_firmware / sizeof by_firmware[0]));
+    tcase_add_test(tests, boot_chain_states_the_boot_programs);
     tcase_add_test(tests, of_several_baselines_that_are_met_the_highest_tier_counts);
     tcase_add_test(tests, baseline_that_is_not_met_gives_no_tier_beside_one_that_is);
     tcase_add_test(tests, exception_from_what_was_found_keeps_the_tier);
