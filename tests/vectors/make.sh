@@ -26,9 +26,11 @@ gatehouse=$BUILD/gatehouse
 
 rm -rf "$out/eventlog" "$out/tpm2"
 mkdir -p "$out/eventlog/valid" "$out/eventlog/invalid" "$out/tpm2/valid" "$out/tpm2/invalid"
-${CC:-cc} -std=c17 -D_GNU_SOURCE -I. "$out/make_logs.c" tests/unit/evidence_builder.c -o "$dir/make_logs" \
+${CC:-cc} -std=c17 -D_GNU_SOURCE -I. "$out/make_logs.c" tests/unit/efi_builder.c tests/unit/evidence_builder.c -o "$dir/make_logs" \
     "$BUILD/libgatehouse.a" .deps/wolfssl/lib/libwolfssl.a -lm -lpthread
-"$dir/make_logs" "$out/eventlog"
+rm -rf tests/fuzz/seeds/event_data
+mkdir -p tests/fuzz/seeds/event_data
+"$dir/make_logs" "$out/eventlog" tests/fuzz/seeds/event_data
 
 # --- a TPM -------------------------------------------------------------------------------------------
 
@@ -201,13 +203,14 @@ bent certification p256 not_a_quote 'a TPM2_Certify by the AK' '.evidence.tpm2 =
 
 # --- seeds for fuzzing: the same, in the form that each target reads ------------------------------------
 
-for name in eventlog attest public tpm2 baseline evidence_body; do
+for name in eventlog facts attest public tpm2 baseline evidence_body; do
     rm -rf "tests/fuzz/seeds/$name"
     mkdir -p "tests/fuzz/seeds/$name"
 done
 for file in "$out"/eventlog/*/*.bin; do
     name=$(basename "$file" .bin)
     cp "$file" "tests/fuzz/seeds/eventlog/$name"
+    cp "$file" "tests/fuzz/seeds/facts/$name"
     # Mask and flags, the log's length, the log.
     len=$(printf %08x "$(wc -c <"$file")" | sed 's/\(..\)\(..\)\(..\)\(..\)/\4\3\2\1/')
     { printf 'ff430000%s' "$len" | xxd -r -p; cat "$file"; } >"tests/fuzz/seeds/tpm2/$name"
@@ -239,7 +242,7 @@ for file in "$out"/tpm2/*/*.json; do
     jq -r .ak "$file" | base64 -d >"tests/fuzz/seeds/public/$name"
 done
 # One of each is enough.
-for folder in attest public eventlog tpm2; do
+for folder in attest public eventlog facts event_data tpm2; do
     (cd "tests/fuzz/seeds/$folder" && sha256sum ./* | sort | awk 'seen[$1]++ { print $2 }' | xargs -r rm)
 done
 cp "$dir"/plain.pub tests/fuzz/seeds/public/plain

@@ -1,9 +1,9 @@
-/* make_logs FOLDER: writes the project's own event logs, well-formed ones to FOLDER/valid and others to
+/* make_logs FOLDER [SEEDS]: writes the project's own event logs, well-formed ones to FOLDER/valid and others to
  * FOLDER/invalid, each with a .json that says what it is and what must come of it. The PCR values are those of
  * tests/unit/evidence_builder.c, which does not share code with the gateway's replay. */
 #include "server/base/encoding.h"
 #include "server/evidence/tpm2/event_types.h"
-#include "tests/unit/evidence_builder.h"
+#include "tests/unit/efi_builder.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@ static const uint16_t sha256[] = {HASH_SHA256, 0};
 static const uint16_t sha1_and_256[] = {HASH_SHA1, HASH_SHA256, 0};
 static const uint16_t sha256_and_384[] = {HASH_SHA256, HASH_SHA384, 0};
 static const uint16_t five[] = {HASH_SHA1, HASH_SHA256, HASH_SHA384, HASH_SHA512, 0x12, 0};
-static const char *folder;
+static const char *folder, *seeds;
 static struct log_builder made;
 
 static FILE *open_file(const char *kind, const char *name, const char *suffix) {
@@ -60,8 +60,27 @@ static void write_values(FILE *file) {
     }
 }
 
+/* The data of each event, for the fuzz target that reads such. */
+static void write_seeds(const char *name) {
+    for (size_t i = 1; i < made.num_events; i++) {
+        size_t end = i + 1 < made.num_events ? made.start[i + 1] : made.len;
+        char path[512];
+        (void)snprintf(path, sizeof path, "%s/%s-%zu", seeds, name, i);
+        FILE *file = fopen(path, "wb");
+        if (file == NULL) {
+            perror(path);
+            exit(EXIT_FAILURE);
+        }
+        (void)fwrite(made.data + made.data_at[i], 1, end - made.data_at[i], file);
+        close_file(file);
+    }
+}
+
 static void valid(const char *name, const char *note) {
     write_log("valid", name);
+    if (seeds != NULL && made.num_events > 1) {
+        write_seeds(name);
+    }
     FILE *file = open_file("valid", name, "json");
     fprintf(file, "{\n \"note\": \"%s\",\n \"num_events\": %zu,\n \"pcrs\": {", note,
             made.num_events);
@@ -78,6 +97,33 @@ static void invalid(const char *name, const char *note, size_t event) {
             event, made.start[event]);
     close_file(file);
     log_free(&made);
+}
+
+static void make_unified(void) {
+    struct bytes zero = bytes_of("\0", 2);
+    log_separator(&made, 7, 0);
+    log_event(&made, 11, EV_IPL, efi_joined(efi_wide(".linux"), zero), bytes_of(".linux", 7));
+    log_event(&made, 11, EV_IPL, efi_joined(efi_wide(".linux"), zero), bytes_of_text("kernel"));
+    log_bound(&made, 12, EV_IPL, efi_joined(efi_wide("ro quiet"), zero));
+    log_event(&made, 9, EV_EVENT_TAG, efi_tagged_of(0x8F3B22EC, bytes_of("Linux initrd", 13)),
+              bytes_of_text("initrd"));
+}
+
+static void make_windows(void) {
+    struct bytes flags = efi_joined(efi_tagged_of(0x00050001, bytes_of("\0", 1)),
+                                    efi_tagged_of(0x00020002, bytes_of("\7\0\0\0\0\0\0\0", 8)));
+    struct bytes module =
+        efi_tagged_of(0x00070001, efi_joined(efi_wide("\\x.sys"), bytes_of("\0", 2)));
+    log_bound(&made, 12, EV_EVENT_TAG, efi_tagged_of(0x40010001, flags));
+    log_bound(&made, 13, EV_EVENT_TAG,
+              efi_tagged_of(0x40010001, efi_tagged_of(0x40010003, module)));
+    log_text(&made, 12, EV_SEPARATOR, "WBCL");
+    log_event(&made, 1, EV_EFI_HANDOFF_TABLES,
+              bytes_of("\1\0\0\0\0\0\0\0"
+                       "0123456789abcdef"
+                       "\0\1\0\0\0\0\0\0",
+                       32),
+              bytes_of_text("tables"));
 }
 
 static void make_valid(void) {
@@ -114,6 +160,14 @@ static void make_valid(void) {
     log_no_action(&made, 0xFFFFFFFF, bytes_of_text("Windows AIK"));
     log_text(&made, 7, EV_SEPARATOR, "\xFF\xFF\xFF\xFF");
     valid("no-action", "EV_NO_ACTION extends nothing, also without a PCR");
+    log_secure_boot(&made, sha1_and_256);
+    valid("secure-boot", "Secure Boot on; shim, GRUB, a kernel with its command line and initrd");
+    log_start(&made, sha256);
+    make_unified();
+    valid("unified-kernel", "systemd-boot and a unified kernel image; Linux's EFI stub");
+    log_start(&made, sha256);
+    make_windows();
+    valid("windows", "what Windows measures into PCRs 11 to 14, and tables handed over");
     log_start(&made, sha256);
     valid("empty", "a Spec ID event and nothing else");
 }
@@ -167,11 +221,12 @@ static void make_invalid(void) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 2) {
-        fprintf(stderr, "usage: make_logs FOLDER\n");
+    if (argc != 2 && argc != 3) {
+        fprintf(stderr, "usage: make_logs FOLDER [SEEDS]\n");
         return EXIT_FAILURE;
     }
     folder = argv[1];
+    seeds = argv[2];
     make_valid();
     make_invalid();
     return EXIT_SUCCESS;
