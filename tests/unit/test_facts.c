@@ -295,7 +295,7 @@ START_TEST(second_separator_changes_nothing) {
 END_TEST
 
 START_TEST(broken_signature_lists_are_not_known) {
-    struct bytes good = efi_certificates(efi_certificate("x"));
+    struct bytes good = arena_bytes(&arena, efi_certificates(efi_certificate("x")));
     for (size_t len = 1; len < good.len; len++) {
         begin();
         setting("db", bytes_of(good.data, len));
