@@ -451,6 +451,25 @@ START_TEST(unknown_texts_and_error_separators_are_images) {
 }
 END_TEST
 
+/* The log's writer puts the digests of two events into one: an image's, and in another bank a separator's. */
+START_TEST(digest_of_a_separator_in_one_bank_hides_nothing_in_another) {
+    static const uint16_t strong[] = {HASH_SHA256, HASH_SHA384, 0};
+    log_free(&made);
+    log_start(&made, strong);
+    log_separator(&made, 4, 0);
+    log_event(&made, 4, EV_SEPARATOR, bytes_of("\0\0\0\0", 4), bytes_of_text("evil"));
+    struct log_builder plain;
+    log_start(&plain, strong);
+    log_separator(&plain, 4, 0);
+    size_t second = 32 + 2; /* behind SHA-256's digest, and the algorithm of SHA-384's */
+    memcpy(made.data + made.digest_at[2] + second, plain.data + plain.digest_at[1] + second, 48);
+    facts_of_log(&facts, &arena, log_bytes(&made), strong, FACTS_EVERY_PCR);
+    ck_assert_uint_eq(facts.num_images, 1);
+    ck_assert_uint_eq(facts.image[0].event, 2);
+    log_free(&plain);
+}
+END_TEST
+
 START_TEST(action_that_is_made_unreadable_is_an_image) {
     bend(nth(4, 1));
     derive();
@@ -614,6 +633,15 @@ START_TEST(command_differs_from_its_command_line_in_quotes) {
     ck_assert(only_line()->labelled);
     ck_assert_str_eq(only_line()->text, "\"dm=a b\" ro");
     log_grub(&made, "grub_cmd", "linux /vmlinuz dm=a b rw");
+    derive();
+    ck_assert_uint_eq(facts.os.num_command_lines, 2);
+}
+END_TEST
+
+START_TEST(only_a_command_is_left_out_for_its_command_line) {
+    begin();
+    log_grub(&made, "grub_cmd", "/vmlinuz dm=a b ro");
+    log_grub(&made, "kernel_cmdline", "/vmlinuz \"dm=a b\" ro");
     derive();
     ck_assert_uint_eq(facts.os.num_command_lines, 2);
 }
@@ -841,7 +869,9 @@ static Suite *facts_suite(void) {
         text_that_is_made_unreadable_may_be_a_command_line,
         commands_that_start_nothing_are_no_command_lines,
         command_differs_from_its_command_line_in_quotes,
+        only_a_command_is_left_out_for_its_command_line,
         older_grubs_labels_and_zeros_are_read,
+        digest_of_a_separator_in_one_bank_hides_nothing_in_another,
         systemd_texts_are_read_in_utf16,
         windows_events_of_pcr_12_are_no_command_lines,
         files_and_initrds_are_read,

@@ -170,11 +170,20 @@ static bool is_said_again(const struct fact_os *os, const struct fact_command_li
     return false;
 }
 
-void drop_repeated_lines(struct fact_os *os) {
+/* A text that begins with a path is no command: it stays, whatever another one says. */
+static bool is_command(const struct fact_event *event) {
+    struct bytes text = event->bound;
+    return !is_path(take_word(&text));
+}
+
+void drop_repeated_lines(struct derivation *d) {
+    struct fact_os *os = &d->facts->os;
     size_t kept = 0;
     for (size_t i = 0; i < os->num_command_lines; i++) {
-        if (os->command_line[i].labelled || !is_said_again(os, &os->command_line[i])) {
-            os->command_line[kept++] = os->command_line[i];
+        const struct fact_command_line *line = &os->command_line[i];
+        if (line->labelled || !is_command(&d->facts->event[line->event]) ||
+            !is_said_again(os, line)) {
+            os->command_line[kept++] = *line;
         }
     }
     os->num_command_lines = kept;

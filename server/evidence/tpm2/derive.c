@@ -15,16 +15,28 @@ static void start(struct derivation *d) {
     }
 }
 
-enum separator separator_of(const struct derivation *d, const struct fact_event *event) {
-    for (size_t b = 0; b < d->facts->num_banks; b++) {
-        for (size_t v = 0; v < NUM_SEPARATOR_VALUES; v++) {
-            if (d->facts->bank[b].alg != HASH_SHA1 && event->digest[b].len > 0 &&
-                memcmp(event->digest[b].data, d->separator[b][v], event->digest[b].len) == 0) {
-                return v == ERROR_VALUE ? SEPARATOR_ERROR : SEPARATOR_PLAIN;
-            }
+static enum separator separator_in(const struct derivation *d, size_t bank, struct bytes digest) {
+    for (size_t v = 0; v < NUM_SEPARATOR_VALUES; v++) {
+        if (memcmp(digest.data, d->separator[bank][v], digest.len) == 0) {
+            return v == ERROR_VALUE ? SEPARATOR_ERROR : SEPARATOR_PLAIN;
         }
     }
     return SEPARATOR_NONE;
+}
+
+enum separator separator_of(const struct derivation *d, const struct fact_event *event) {
+    enum separator found = SEPARATOR_NONE;
+    for (size_t b = 0; b < d->facts->num_banks; b++) {
+        if (d->facts->bank[b].alg == HASH_SHA1 || event->digest[b].len == 0) {
+            continue;
+        }
+        enum separator here = separator_in(d, b, event->digest[b]);
+        if (here == SEPARATOR_NONE) {
+            return here;
+        }
+        found = here > found ? here : found;
+    }
+    return found;
 }
 
 bool event_extends(const struct fact_event *event, uint32_t pcr) {

@@ -30,7 +30,7 @@ MUST_USE enum status derive_images(struct derivation *d);
 MUST_USE enum status derive_firmware(struct derivation *d);
 MUST_USE enum status derive_os(struct derivation *d);
 
-/* By its digest alone, whatever its type and data say (TCG PC Client Platform Firmware Profile 1.06,
+/* By its digests alone, in each bank that it has one in, whatever its type and data say (TCG PC Client Platform Firmware Profile 1.06,
  * 10.4.1: EV_SEPARATOR is the hash of 0, of FFFFFFFFh, or, after an error, of 1). */
 enum separator separator_of(const struct derivation *d, const struct fact_event *event);
 /* It extended that PCR, and replays in a bank that is not SHA-1. */

@@ -15,7 +15,7 @@ static enum status derive_command_lines(struct derivation *d) {
             return STATUS_MEMORY;
         }
     }
-    drop_repeated_lines(os);
+    drop_repeated_lines(d);
     return STATUS_OK;
 }
 

@@ -17,7 +17,7 @@ enum {
 MUST_USE enum status take_loader_text(struct derivation *d, const struct fact_event *event);
 /* GRUB measures the command "linux X" and then the kernel's command line X: of the two the latter
  * stays. They differ in quotes. */
-void drop_repeated_lines(struct fact_os *os);
+void drop_repeated_lines(struct derivation *d);
 /* The label that stands before GRUB's text has this in it. */
 bool grub_label_is(const struct fact_event *event, const char *name);
 /* Files of PCRs 9, 11, 12, 13 and 14. */
