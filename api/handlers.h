@@ -49,6 +49,7 @@ extern const struct shape proposal_shape;
 enum http_next proposal_create(struct request *r);
 enum http_next model_drift(struct request *r);
 enum http_next device_drift(struct request *r);
+enum http_next device_facts(struct request *r);
 enum http_next baseline_update(struct request *r);
 enum http_next baseline_delete(struct request *r);
 enum http_next baseline_activate(struct request *r);

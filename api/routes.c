@@ -91,6 +91,7 @@ static const struct route table[] = {
     ROUTE(ADMIN, POST, "/v1/devices/{id}/release", OPERATORS, device_release, READS(empty_shape)),
     ROUTE(ADMIN, POST, "/v1/devices/{id}/retire", OPERATORS, device_retire, READS(reason_shape)),
     ROUTE(ADMIN, GET, "/v1/devices/{id}/drift", ROLES_READ, device_drift),
+    ROUTE(ADMIN, GET, "/v1/devices/{id}/facts", ROLES_READ, device_facts),
     ROUTE(ADMIN, GET, "/v1/devices/{id}/appraisals", ROLES_READ, appraisal_list, TAKES(page_shape)),
     ROUTE(ADMIN, GET, "/v1/appraisals/{id}", ROLES_READ, appraisal_show),
     ROUTE(ADMIN, GET, "/v1/exceptions", ROLES_READ, exception_list, TAKES(exception_query_shape)),

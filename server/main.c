@@ -56,6 +56,22 @@ static const struct command {
      "appraise evidence without a gateway",
      "Prints verdict and findings as JSON. Exit status 0: trusted; 3: untrusted, which includes\n"
      "evidence that does not verify; 1: unusable input.\n"},
+    {"baseline", command_baseline,
+     "learn --model NAME [--label TEXT] [--out FILE] --ak FILE [--ak FILE]... EVIDENCE...\n"
+     "       gatehouse baseline learn --model NAME [--label TEXT] [--out FILE] --unverified\n"
+     "                 [--log FILE [--pcrs FILE]]... [EVIDENCE]...\n"
+     "       gatehouse baseline check FILE",
+     "learn a baseline from evidence, or check one",
+     "learn prints the document with questions (what differs, what was chosen and why) and "
+     "warnings.\n"
+     "EVIDENCE is a body of POST /v1/evidence; its quote has to verify under one of the keys.\n"
+     "  --ak            a TPM2B_PUBLIC or a PEM public key\n"
+     "  --out           write the document there, and print the rest\n"
+     "  --unverified    take logs at their word, without a quote\n"
+     "  --log           a TCG event log; with --pcrs, the SHA-256 bank's values that it must lead "
+     "to,\n"
+     "                  32 bytes each from PCR 0 on\n"
+     "check compiles a document and prints what each rule family demands.\n"},
     {"audit", command_audit,
      "export (--config FILE | --store FILE) [--after SEQ] [--out FILE]\n"
      "       gatehouse audit verify (FILE | --config FILE | --store FILE) [--authority FILE]\n"

@@ -1,8 +1,9 @@
 /* GET /v1/devices/{id}/drift: what changed between the last boot of a device that was trusted and the
- * latest one, in words. */
+ * latest one, in words. GET /v1/devices/{id}/facts: what it booted. */
 #include "server/appraisal/drift.h"
 #include "api/admin/admin.h"
 #include "api/admin/booted.h"
+#include "server/evidence/facts_json.h"
 
 #include <string.h>
 
@@ -149,5 +150,61 @@ enum http_next device_drift(struct request *r) {
                           : status == STATUS_OK     ? answer(c)
                                                     : answer_status(r, status, &c->detail);
     arena_free(&c->arena);
+    return next;
+}
+
+/* --- facts --- */
+
+struct showing {
+    struct arena arena;
+    struct device_row device;
+    struct device_boot_row boot;
+    struct facts facts;
+    struct detail detail;
+};
+
+static enum status read_facts(struct request *r, struct showing *s) {
+    struct store_reader *reader = r->worker->reader;
+    enum status status = store_read_begin(reader);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    status = store_device_get(reader, &s->arena, &s->device, r->param[0]);
+    if (status == STATUS_OK) {
+        status = store_device_boot_get(reader, &s->boot, s->device.id);
+        status = status == STATUS_NOT_FOUND ? STATUS_CONFLICT : status;
+    }
+    if (status == STATUS_OK) {
+        status = booted_facts(reader, &s->arena, &s->facts, s->boot.boot_state, &s->detail);
+    }
+    store_read_end(reader);
+    return status;
+}
+
+static enum http_next answer_facts(struct request *r, const struct showing *s) {
+    struct json_out o;
+    json_out_init(&o, r->x->arena, 16384);
+    json_out_object(&o, NULL);
+    json_out_text(&o, "device_id", s->device.id);
+    json_out_hex(&o, "boot_state", bytes_of(s->boot.boot_state, 32));
+    json_out_time_or_null(&o, "since", s->boot.since);
+    json_out_object(&o, "facts");
+    facts_json(&o, &s->facts);
+    json_out_object_end(&o);
+    json_out_object_end(&o);
+    return answer_json(r, 200, &o);
+}
+
+enum http_next device_facts(struct request *r) {
+    struct showing *s = arena_alloc(r->x->arena, sizeof *s);
+    if (s == NULL) {
+        return problem(r->x, PROBLEM_INTERNAL);
+    }
+    arena_init(&s->arena, WORK_BYTES);
+    enum status status = read_facts(r, s);
+    enum http_next next = status == STATUS_CONFLICT ? problem(r->x, PROBLEM_NO_FACTS)
+                          : status == STATUS_OK     ? answer_facts(r, s)
+                                                    : answer_status(r, status, &s->detail);
+    arena_free(&s->arena);
     return next;
 }

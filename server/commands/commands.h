@@ -13,6 +13,8 @@ int command_inspect(int argc, char **argv);
  * [--log FILE]: 0 trusted, 3 untrusted, 1 unusable input, 2. The log is that of evidence which has a
  * tcg_event_log_sha256 in its place. A key_certification in the evidence is held against its csr. */
 int command_appraise(int argc, char **argv);
+/* baseline learn|check: 0; 1: no baseline fits, unusable input, or the document is none; 2. */
+int command_baseline(int argc, char **argv);
 /* init DIR [--trust-domain NAME] [--host NAME_OR_IP]... [--listen ADDRESS[:PORT]] [--store
  * FILE] [--ek-trust FILE]...: everything that `serve` needs, in a new folder. 0; 1: nothing is left of it; 2. */
 int command_init(int argc, char **argv);

@@ -34,6 +34,7 @@ static const struct role_matrix_row role_matrix[] = {
     {"POST", "/v1/models/{model}/proposals", "wa", false},
     {"GET", "/v1/models/{model}/drift", "vowpa", false},
     {"GET", "/v1/devices/{id}/drift", "vowpa", false},
+    {"GET", "/v1/devices/{id}/facts", "vowpa", false},
     {"GET", "/v1/baselines/{id}", "vowpa", false},
     {"PUT", "/v1/baselines/{id}", "wa", false},
     {"DELETE", "/v1/baselines/{id}", "wa", false},

@@ -227,6 +227,22 @@ START_TEST(drift_of_a_silent_or_unknown_device_is_refused) {
 }
 END_TEST
 
+START_TEST(facts_show_what_a_device_booted) {
+    char target[96];
+    (void)snprintf(target, sizeof target, "/v1/devices/%s/facts", device[0].id);
+    expect_admin(&g, "viewer", "GET", target, NULL, 409, "no_facts");
+    prove(&device[0], 201);
+    struct reply reply = admin(&g, "viewer", "GET", target, NULL);
+    expect_status(reply, 200);
+    json_t *facts = json_object_get(reply.json, "facts");
+    ck_assert_ptr_nonnull(json_object_get(facts, "secure_boot"));
+    ck_assert_ptr_nonnull(json_object_get(facts, "pcrs"));
+    ck_assert_uint_gt(json_array_size(json_object_get(facts, "images")), 0);
+    reply_free(&reply);
+    expect_admin(&g, "viewer", "GET", "/v1/devices/nobody/facts", NULL, 404, "not_found");
+}
+END_TEST
+
 static json_t *model_drift(struct reply *reply, const char *query, size_t items) {
     char target[96];
     (void)snprintf(target, sizeof target, "/v1/models/" MODEL "/drift%s", query);
@@ -310,6 +326,7 @@ int main(void) {
     tcase_add_test(tests, drift_tells_what_changed_since_the_trusted_boot);
     tcase_add_test(tests, a_device_that_boots_as_before_has_no_drift);
     tcase_add_test(tests, drift_of_a_silent_or_unknown_device_is_refused);
+    tcase_add_test(tests, facts_show_what_a_device_booted);
     tcase_add_test(tests, drift_of_a_model_groups_devices_by_change);
     tcase_add_test(tests, a_cursor_that_is_none_is_refused);
     tcase_add_test(tests, a_retired_device_is_in_no_drift_of_its_model);
