@@ -97,7 +97,7 @@ static const struct problem_entry table[NUM_PROBLEMS] = {
     [PROBLEM_MODEL_MISMATCH] = {"model_mismatch", 422, "The baseline is for another model", 0},
     [PROBLEM_NO_FACTS] = {"no_facts", 409, "The device has not shown yet what it booted", 0},
     [PROBLEM_CANNOT_LEARN] = {"cannot_learn", 409, "No baseline fits what these devices booted", 0},
-    [PROBLEM_OWN_BASELINE] = {"own_baseline", 403, "Nobody activates a baseline of their own", 0},
+    [PROBLEM_OWN_BASELINE] = {"own_baseline", 403, "Nobody approves a baseline of their own", 0},
     [PROBLEM_BASELINE_UNSIGNED] = {"baseline_unsigned", 403, "The model wants its baselines signed",
                                    0},
     [PROBLEM_BASELINE_SIGNATURE_INVALID] = {"baseline_signature_invalid", 422,

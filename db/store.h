@@ -206,8 +206,18 @@ struct baseline_row {
     uint8_t document_sha256[32];
     char created_by[STORE_NAME], updated_by[STORE_NAME],
         activated_by[STORE_NAME]; /* operators; "" while not; updated_by changed the document */
-    int64_t created, updated, activated, retired, version; /* 0 while not */
+    int64_t created, updated, activated, retired, version;  /* 0 while not */
+    char submitted_by[STORE_NAME], approved_by[STORE_NAME]; /* "" while not */
+    int64_t submitted, approved;                            /* 0 while not */
+    int64_t activate_at; /* APPROVED: to be activated then; 0: not */
+    int64_t grace_until; /* DEPRECATED: accepted before then; 0: until it is retired */
+    /* What becomes deprecated, for so long, once this one is in force with its whole fleet. */
+    char (*replaces)[STORE_ID];
+    size_t num_replaces; /* at most BASELINE_REPLACES_MAX */
+    int64_t replace_grace_s;
+    char note[257]; /* why a step that was to happen by itself did not; "" otherwise */
 };
+enum { BASELINE_REPLACES_MAX = 64 };
 /* The verbs of models and baselines that change a row want the version that was read, CONFLICT when
  * it is another by now; 1 is the first. */
 MUST_USE enum status store_baseline_get(struct store_reader *, struct arena *,
@@ -219,10 +229,18 @@ MUST_USE enum status store_baseline_list(struct store_reader *, struct arena *,
  * (store_baseline_get has them): for the policy. */
 MUST_USE enum status store_baseline_in_force(struct store_reader *, struct arena *,
                                              struct baseline_row **out, size_t *num);
+/* Whether the operator wrote or changed the document, ever. */
+MUST_USE enum status store_baseline_written_by(struct store_reader *, bool *out, const char *id,
+                                               const char *operator_name);
+/* The one that has been due longest at `now`, scheduled to be activated or at the end of its grace,
+ * without the document. NOT_FOUND: none is. */
+MUST_USE enum status store_baseline_due(struct store_reader *, struct arena *,
+                                        struct baseline_row *out, int64_t now);
 MUST_USE enum status store_baseline_insert(struct store_writer *, const struct baseline_row *row);
 MUST_USE enum status store_baseline_update(
     struct store_writer *,
-    const struct baseline_row *row); /* document, label, state and stamps; version as above */
+    const struct baseline_row *row); /* all but id, model and created; version as above;
+                                          an empty document stays as it is */
 MUST_USE enum status store_baseline_delete(struct store_writer *,
                                            const char *id); /* drafts only, else CONFLICT */
 

@@ -49,10 +49,7 @@ bool enforcement_from_name(enum enforcement *out, const char *name);
 
 /* How an object stands in answers and in the audit's before and after. */
 void write_model(struct json_out *o, const char *name, const struct model_row *row);
-void write_baseline(struct json_out *o, const char *name, const struct baseline_row *row,
-                    bool with_document);
 void write_device(struct json_out *o, const char *name, const struct device_row *row);
-struct bytes baseline_json(struct change *c, const struct baseline_row *row); /* no document */
 struct bytes device_json(struct change *c, const struct device_row *row);
 void write_credential(struct json_out *o, const char *name, const struct credential_row *row);
 

@@ -4,43 +4,15 @@
 
 #include "server/appraisal/appraisal.h"
 #include "server/crypto/random.h"
+#include "server/fleet/baseline_life.h"
 
 #include <string.h>
-
-void write_baseline(struct json_out *o, const char *name, const struct baseline_row *row,
-                    bool with_document) {
-    json_out_object(o, name);
-    json_out_text(o, "id", row->id);
-    json_out_text(o, "model", row->model);
-    json_out_text(o, "label", row->label);
-    json_out_text(o, "state", baseline_state_name(row->state));
-    json_out_hex(o, "document_sha256", bytes_of(row->document_sha256, 32));
-    json_out_text_or_null(o, "created_by", row->created_by);
-    json_out_text_or_null(o, "updated_by", row->updated_by);
-    json_out_text_or_null(o, "activated_by", row->activated_by);
-    json_out_time(o, "created_at", row->created);
-    json_out_time(o, "updated_at", row->updated);
-    json_out_time_or_null(o, "activated_at", row->activated);
-    json_out_time_or_null(o, "retired_at", row->retired);
-    json_out_int(o, "version", row->version);
-    if (with_document) {
-        json_out_raw(o, "document", row->document);
-    }
-    json_out_object_end(o);
-}
 
 struct baseline_change {
     struct change change; /* first */
     struct baseline_row row;
     int64_t version; /* If-Match; 0: any */
 };
-
-struct bytes baseline_json(struct change *c, const struct baseline_row *row) {
-    struct json_out o;
-    json_out_init(&o, c->r->x->arena, 512);
-    write_baseline(&o, NULL, row, false);
-    return json_out_end(&o);
-}
 
 static enum http_next answer_row(struct request *r, unsigned status,
                                  const struct baseline_row *row) {
@@ -49,7 +21,7 @@ static enum http_next answer_row(struct request *r, unsigned status,
         return problem(r->x, PROBLEM_INTERNAL);
     }
     json_out_init(&o, r->x->arena, 512 + row->document.len);
-    write_baseline(&o, NULL, row, true);
+    baseline_write_json(&o, NULL, row, true);
     return answer_json(r, status, &o);
 }
 
@@ -106,7 +78,7 @@ enum http_next baseline_list(struct request *r) {
     }
     size_t shown = list_begin(&o, r, query, num);
     for (size_t i = 0; i < shown; i++) {
-        write_baseline(&o, NULL, &rows[i], false);
+        baseline_write_json(&o, NULL, &rows[i], false);
     }
     return list_end(&o, r, query, num, shown == 0 ? NULL : rows[shown - 1].id);
 }
@@ -129,7 +101,7 @@ static enum status apply_create(struct change *c, struct store_writer *writer,
         status = store_baseline_insert(writer, &b->row);
     }
     change_audit(c, "baseline.create", "baseline", b->row.id);
-    c->audit.after = baseline_json(c, &b->row);
+    c->audit.after = baseline_head_json(c->r->x->arena, &b->row);
     return status;
 }
 
@@ -199,7 +171,7 @@ static enum status apply_update(struct change *c, struct store_writer *writer,
     if (strcmp(old.model, b->row.model) != 0) {
         return change_fail(c, PROBLEM_MODEL_MISMATCH, STATUS_CONFLICT);
     }
-    c->audit.before = baseline_json(c, &old);
+    c->audit.before = baseline_head_json(c->r->x->arena, &old);
     text_copy(b->row.id, sizeof b->row.id, old.id);
     b->row.state = old.state;
     b->row.created = old.created;
@@ -210,7 +182,7 @@ static enum status apply_update(struct change *c, struct store_writer *writer,
     status = store_baseline_update(writer, &b->row);
     b->row.version = old.version + 1;
     change_audit(c, "baseline.update", "baseline", b->row.id);
-    c->audit.after = baseline_json(c, &b->row);
+    c->audit.after = baseline_head_json(c->r->x->arena, &b->row);
     return status;
 }
 
@@ -243,7 +215,7 @@ static enum status apply_delete(struct change *c, struct store_writer *writer,
         return status;
     }
     change_audit(c, "baseline.delete", "baseline", b->row.id);
-    c->audit.before = baseline_json(c, &b->row);
+    c->audit.before = baseline_head_json(c->r->x->arena, &b->row);
     return store_baseline_delete(writer, b->row.id);
 }
 

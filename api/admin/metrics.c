@@ -83,6 +83,10 @@ static void put_committer(struct writer *out, const struct committer *committer)
             c.largest_batch);
     put_one(out, "storage_retries_total", "counter", "Transactions tried again.",
             c.storage_retries);
+    put_head(out, "baseline_steps_total", "counter", "What happened to baselines by itself.");
+    put_labelled(out, "baseline_steps_total", "step", "activated", c.baselines_activated);
+    put_labelled(out, "baseline_steps_total", "step", "retired", c.baselines_retired);
+    put_labelled(out, "baseline_steps_total", "step", "not_activated", c.baselines_not_activated);
 }
 
 static void put_fleet(struct writer *out, const struct fleet_table *table) {

@@ -5,6 +5,7 @@
 #include "api/background.h"
 #include "server/appraisal/learn.h"
 #include "server/crypto/random.h"
+#include "server/fleet/baseline_life.h"
 
 #include <string.h>
 
@@ -200,7 +201,7 @@ static enum status apply(struct change *c, struct store_writer *writer, struct d
         status = store_baseline_insert(writer, &p->row);
     }
     change_audit(c, "baseline.learn", "baseline", p->row.id);
-    c->audit.after = baseline_json(c, &p->row);
+    c->audit.after = baseline_head_json(c->r->x->arena, &p->row);
     return status;
 }
 
@@ -213,7 +214,7 @@ static enum http_next answer(struct change *c) {
     }
     json_out_init(&o, c->r->x->arena, 1024 + p->row.document.len + p->questions.len);
     json_out_object(&o, NULL);
-    write_baseline(&o, "baseline", &p->row, true);
+    baseline_write_json(&o, "baseline", &p->row, true);
     json_out_raw(&o, "questions", p->questions);
     json_out_raw(&o, "warnings", p->warnings);
     json_out_object_end(&o);

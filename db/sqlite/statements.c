@@ -12,7 +12,8 @@
 #define ANCHOR_COLUMNS "model, purpose, sha256, is_anchor, subject, not_after, added, added_by, der"
 #define BASELINE_COLUMNS                                                                           \
     "id, model, label, state, document_sha256, created_by, updated_by, activated_by, created, "    \
-    "updated, activated, retired, version"
+    "updated, activated, retired, version, submitted_by, approved_by, submitted, approved, "       \
+    "activate_at, grace_until, replace_grace_s, note, replaces"
 #define ENROLLMENT_COLUMNS                                                                         \
     "id, device_id, model, address, state, key_protection, nonce, secret_sha256, ek_public, "      \
     "ak_public, ek_certificate, csr_spki, certificate, created, expires"
@@ -122,12 +123,24 @@ const char *const statements[NUM_STATEMENTS] = {
                           " WHERE model = ? AND id > ? ORDER BY id LIMIT ?",
     [SQL_BASELINE_IN_FORCE] = "SELECT " BASELINE_COLUMNS " FROM baseline WHERE state IN (4, 5)"
                               " ORDER BY activated, id",
+    [SQL_BASELINE_DUE_ACTIVATION] = "SELECT " BASELINE_COLUMNS " FROM baseline"
+                                    " WHERE activate_at <> 0 AND activate_at <= ? AND state = 3"
+                                    " ORDER BY activate_at, id LIMIT 1",
+    [SQL_BASELINE_DUE_GRACE] = "SELECT " BASELINE_COLUMNS " FROM baseline"
+                               " WHERE grace_until <> 0 AND grace_until <= ? AND state = 5"
+                               " ORDER BY grace_until, id LIMIT 1",
     [SQL_BASELINE_INSERT] = "INSERT INTO baseline (" BASELINE_COLUMNS ", document)"
-                            " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,1,?)",
+                            " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,1,?,?,?,?,?,?,?,?,?,?)",
     [SQL_BASELINE_UPDATE] =
         "UPDATE baseline SET label = ?3, state = ?4, document_sha256 = ?5, updated_by = ?6,"
-        " activated_by = ?7, updated = ?8, activated = ?9, retired = ?10, document = ?11,"
-        " version = version + 1 WHERE id = ?1 AND version = ?2",
+        " activated_by = ?7, updated = ?8, activated = ?9, retired = ?10, submitted_by = ?11,"
+        " approved_by = ?12, submitted = ?13, approved = ?14, activate_at = ?15, grace_until = ?16,"
+        " replace_grace_s = ?17, note = ?18, replaces = ?19, version = version + 1"
+        " WHERE id = ?1 AND version = ?2",
+    [SQL_BASELINE_SET_DOCUMENT] = "UPDATE baseline SET document = ?2 WHERE id = ?1",
+    [SQL_BASELINE_WRITER_PUT] =
+        "INSERT OR IGNORE INTO baseline_writer (baseline, operator) VALUES (?, ?)",
+    [SQL_BASELINE_WRITER_IS] = "SELECT 1 FROM baseline_writer WHERE baseline = ? AND operator = ?",
     [SQL_BASELINE_STATE] = "SELECT state FROM baseline WHERE id = ?",
     [SQL_BASELINE_DELETE] = "DELETE FROM baseline WHERE id = ? AND state = 1",
 

@@ -138,7 +138,7 @@ must device_boot edge-1
 ran 'tpm2 pcrextend 0:sha256=... 7:sha256=... 4:sha256=...'
 fact "$(wc -l <"$work/edge-1/extends") measurements, an event log of $(wc -c <"$work/edge-1/log") bytes"
 
-step 'That boot is known to be good. One operator drafts its PCR values as the baseline, another puts it in force.'
+step 'That boot is known to be good. One operator submits its PCR values as the baseline, another approves it and puts it in force.'
 must gateway_operator author author
 must gateway_operator approver approver
 must device_pcrs edge-1 $selection >"$work/pcrs.json"
@@ -147,10 +147,14 @@ jq --arg model $model '{schema: "gatehouse/baseline/1", model: $model, label: "f
 call admin author POST /v1/models/$model/baselines "$work/body"
 expect 201
 baseline=$(field .id)
-call admin author POST "/v1/baselines/$baseline/activate" "$work/empty"
-expect 403 forbidden
-call admin approver POST "/v1/baselines/$baseline/activate" "$work/empty"
+call admin author POST "/v1/baselines/$baseline/submit" "$work/empty"
 expect 200
+call admin author POST "/v1/baselines/$baseline/approve" "$work/empty"
+expect 403 forbidden
+for action in approve activate; do
+    call admin approver POST "/v1/baselines/$baseline/$action" "$work/empty"
+    expect 200
+done
 
 chapter 'A device earns a credential'
 

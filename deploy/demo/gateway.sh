@@ -88,8 +88,8 @@ gateway_model() {
     gateway_baseline "$1" "$2"
 }
 
-# gateway_baseline MODEL DEVICE: one more; its id is left in $baseline. The admin drafts it, and a second operator,
-# who is made with the first one, puts it in force.
+# gateway_baseline MODEL DEVICE: one more; its id is left in $baseline. The admin submits it, and a second operator,
+# who is made with the first one, approves it and puts it in force.
 gateway_baseline() {
     [ -e "$work/second.pem" ] || gateway_operator second approver || return 1
     device_pcrs "$2" 0,1,2,3,4,5,6,7,8,9,14 >"$work/pcrs.json" || return 1
@@ -98,8 +98,10 @@ gateway_baseline() {
     call admin admin POST "/v1/models/$1/baselines" "$work/body"
     [ "$status" = 201 ] || { cat "$answer"; return 1; }
     baseline=$(field .id)
-    call admin second POST "/v1/baselines/$baseline/activate" "$work/empty"
-    [ "$status" = 200 ] || { cat "$answer"; return 1; }
+    for step in admin/submit second/approve second/activate; do
+        call admin "${step%/*}" POST "/v1/baselines/$baseline/${step#*/}" "$work/empty"
+        [ "$status" = 200 ] || { cat "$answer"; return 1; }
+    done
 }
 
 # --- the parts of a device's life, each one call of the above ------------------------------------------

@@ -3,6 +3,7 @@
 #include "server/base/clock.h"
 #include "server/fleet/audit_chain.h"
 #include "server/fleet/audit_checkpoint.h"
+#include "server/fleet/baseline_due.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -11,6 +12,7 @@
 #include <time.h>
 
 enum { QUEUE_MAX = 65536, TICK_MS = 250, PRUNE_ROWS = 1024, PRUNE_DEVICES = 4096 };
+enum { DUE_STEPS = 64, DUE_PAUSE_MS = 10000 };
 enum { CHECKPOINT_ENTRIES = 1000, CHECKPOINT_MS = 60000 };
 enum { KEEP_EXPIRED_S = 86400, SET_ASIDE_MAX = 8 };
 
@@ -38,9 +40,11 @@ struct committer {
     bool policy_stale; /* the store has a policy that could not be put in force */
     bool prune_more;
     int64_t housekept_ms;
+    int64_t due_not_before_ms; /* after a failure: not at once again */
     struct audit_checkpoints checkpoints;
 
     _Atomic uint64_t batches, commits, failures, largest_batch, storage_retries;
+    _Atomic uint64_t baselines_activated, baselines_retired, baselines_not_activated;
 };
 
 static void add(_Atomic uint64_t *counter, uint64_t num) {
@@ -323,12 +327,55 @@ static void checkpoint(struct committer *c, bool force) {
     }
 }
 
+static void count_due(struct committer *c, enum baseline_due did) {
+    switch (did) {
+    case DUE_ACTIVATED:
+        add(&c->baselines_activated, 1);
+        break;
+    case DUE_RETIRED:
+        add(&c->baselines_retired, 1);
+        break;
+    case DUE_NOT_ACTIVATED:
+        add(&c->baselines_not_activated, 1);
+        break;
+    case DUE_NOTHING:
+        break;
+    }
+}
+
+/* Baselines whose time has come. */
+static void take_due_steps(struct committer *c) {
+    struct detail detail = {0};
+    enum baseline_due did = DUE_NOTHING;
+    enum status status = STATUS_OK;
+    bool any = false;
+    if (clock_monotonic_ms() < c->due_not_before_ms) {
+        return;
+    }
+    for (int i = 0; i < DUE_STEPS && status == STATUS_OK && (i == 0 || did != DUE_NOTHING); i++) {
+        status = baseline_due_step(c->writer, &did, clock_unix_ms(), &detail);
+        if (status == STATUS_OK) {
+            count_due(c, did);
+            any = any || did != DUE_NOTHING;
+        }
+    }
+    if (status != STATUS_OK) {
+        c->due_not_before_ms = clock_monotonic_ms() + DUE_PAUSE_MS;
+        log_event(c->options.log, LOG_ERROR, "baseline_step_failed",
+                  log_str("status", status_name(status)), log_str("detail", detail.text));
+    }
+    if (any) {
+        (void)reload_policy(c, &detail);
+    }
+}
+
 static void housekeep(struct committer *c, bool idle) {
     int64_t now = clock_unix();
     struct detail detail = {0};
     if (c->policy_stale) {
         (void)reload_policy(c, &detail);
     }
+    take_due_steps(c);
     bool more = prune_store(c, now);
     c->prune_more = forget_boots(c) || more;
     fleet_prune(c->options.table, now, PRUNE_DEVICES);
@@ -493,5 +540,9 @@ void committer_count(const struct committer *c, struct committer_counters *out) 
         .failures = atomic_load_explicit(&c->failures, memory_order_relaxed),
         .largest_batch = atomic_load_explicit(&c->largest_batch, memory_order_relaxed),
         .storage_retries = atomic_load_explicit(&c->storage_retries, memory_order_relaxed),
+        .baselines_activated = atomic_load_explicit(&c->baselines_activated, memory_order_relaxed),
+        .baselines_retired = atomic_load_explicit(&c->baselines_retired, memory_order_relaxed),
+        .baselines_not_activated =
+            atomic_load_explicit(&c->baselines_not_activated, memory_order_relaxed),
     };
 }

@@ -14,7 +14,8 @@
  * submitted after it is applied with the new one in force. An appraisal made under the old one may
  * still be on its way then: its apply has to look again.
  *
- * When nothing is to do, it forgets what has expired and tidies the store's files. Every so often it
+ * Between batches it takes the steps of baselines whose time has come (baseline_due.h). When
+ * nothing is to do, it forgets what has expired and tidies the store's files. Every so often it
  * has the signer sign where the audit log ends (audit_chain.h), and once more when it is stopped. */
 #ifndef GATEHOUSE_FLEET_COMMITTER_H
 #define GATEHOUSE_FLEET_COMMITTER_H
@@ -85,6 +86,7 @@ void committer_stop(struct committer *committer);
 bool committer_policy_is_current(const struct committer *committer);
 struct committer_counters { /* since the start; failures are commits that did not end with OK */
     uint64_t batches, commits, failures, largest_batch, storage_retries;
+    uint64_t baselines_activated, baselines_retired, baselines_not_activated; /* by themselves */
 };
 void committer_count(const struct committer *committer, struct committer_counters *out);
 

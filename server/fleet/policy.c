@@ -60,15 +60,20 @@ uint64_t policy_generation(const struct policy *policy) {
     return policy->generation;
 }
 
+static bool counts(const struct policy_term *term, int64_t now) {
+    return term->until == 0 || now < term->until;
+}
+
 size_t policy_baselines(const struct policy_model *model, const char *device_id, int64_t now,
                         const struct baseline *out[static BASELINE_MAX_PER_MODEL],
                         const char *id[static BASELINE_MAX_PER_MODEL]) {
     size_t num = 0;
     (void)device_id;
-    (void)now;
-    for (; num < model->num_baselines && num < BASELINE_MAX_PER_MODEL; num++) {
-        out[num] = model->baseline[num];
-        id[num] = model->baseline_id[num];
+    for (size_t i = 0; i < model->num_baselines && num < BASELINE_MAX_PER_MODEL; i++) {
+        if (counts(&model->term[i], now)) {
+            out[num] = model->baseline[i];
+            id[num++] = model->baseline_id[i];
+        }
     }
     return num;
 }
@@ -278,6 +283,7 @@ static enum status make_room(struct policy *out, const struct baseline_row *head
     }
     const struct baseline **baseline = arena_array(&out->arena, num, sizeof *baseline);
     char(*id)[STORE_ID] = arena_array(&out->arena, num, sizeof *id);
+    struct policy_term *term = arena_array(&out->arena, num, sizeof *term);
     out->compiled = arena_array(&out->arena, num, sizeof *out->compiled);
     if (out->arena.overflow) {
         return status_fail(detail, STATUS_MEMORY, "no memory for %zu baselines", num);
@@ -286,6 +292,7 @@ static enum status make_room(struct policy *out, const struct baseline_row *head
     for (size_t i = 0; i < out->num_models; i++) {
         out->models[i].baseline = &baseline[at];
         out->models[i].baseline_id = &id[at];
+        out->models[i].term = &term[at];
         at += out->models[i].num_baselines;
         out->models[i].num_baselines = 0;
     }
@@ -309,6 +316,8 @@ static enum status take_baselines(struct policy *out, const struct policy *old,
         status = take_baseline(out, &compiled, old, reader, &head[i], detail);
         if (status == STATUS_OK) {
             model->baseline[model->num_baselines] = compiled->baseline;
+            model->term[model->num_baselines].until =
+                head[i].state == BASELINE_DEPRECATED ? head[i].grace_until : 0;
             memcpy(model->baseline_id[model->num_baselines++], head[i].id, STORE_ID);
         }
     }

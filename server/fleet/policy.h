@@ -10,11 +10,16 @@
 #include "server/fleet/exceptions.h"
 #include "server/tpm/pcr.h"
 
+struct policy_term {
+    int64_t until; /* the end of its grace; 0: none */
+};
+
 struct policy_model {
     struct model_row row;
     struct pcr_selection selection;
     const struct baseline **baseline; /* in force, oldest activation first */
-    char (*baseline_id)[STORE_ID];    /* parallel */
+    char (*baseline_id)[STORE_ID];    /* parallel, as is the next */
+    struct policy_term *term;         /* for whom and how long each counts */
     size_t num_baselines;
     /* The model's own anchors, compiled; NULL: it has none (db/store.h says what that means). */
     const struct trust_bundle *ek_bundle, *idevid_bundle;

@@ -124,10 +124,14 @@ operator POST /v1/models/acme-edge9/baselines no
 operator POST /v1/operators no
 operator POST /v1/devices/$other/quarantine yes
 author POST /v1/models/acme-edge9/baselines yes
+author POST /v1/baselines/$baseline/submit yes
+author POST /v1/baselines/$baseline/approve no
 author POST /v1/baselines/$baseline/activate no
 author POST /v1/devices/$other/quarantine no
 author POST /v1/credentials/$last/revoke no
 approver POST /v1/models/acme-edge9/baselines no
+approver POST /v1/baselines/$baseline/submit no
+approver POST /v1/baselines/$baseline/approve yes
 approver POST /v1/baselines/$baseline/activate yes
 approver POST /v1/operators no
 END
@@ -138,7 +142,7 @@ same 'what exists and what does not are refused alike to who may not' \
 # --- the audit log -----------------------------------------------------------------------------------
 
 admin GET '/v1/audit?limit=1000'
-for action in model.create baseline.create baseline.activate baseline.retire device.enrol device.appraise \
+for action in model.create baseline.create baseline.submit baseline.approve baseline.activate baseline.retire device.enrol device.appraise \
     device.quarantine device.release device.retire credential.revoke operator.create; do
     claim "the audit log has $action" jq -e --arg a $action 'any(.items[]; .action == $a)' "$answer"
 done

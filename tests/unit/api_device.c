@@ -269,8 +269,17 @@ void gateway_add_baseline(struct gateway *g, const struct soft_device *d, char i
     expect_status(reply, 201);
     (void)snprintf(id, 33, "%s", reply_text(&reply, "id"));
     reply_free(&reply);
-    (void)snprintf(target, sizeof target, "/v1/baselines/%s/activate", id);
-    expect_admin(g, "approver", "POST", target, "{}", 200, NULL);
+    gateway_put_in_force(g, id);
+}
+
+void gateway_put_in_force(struct gateway *g, const char *id) {
+    static const char *const steps[][2] = {
+        {"author", "submit"}, {"approver", "approve"}, {"approver", "activate"}};
+    char target[128];
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        (void)snprintf(target, sizeof target, "/v1/baselines/%s/%s", id, steps[i][1]);
+        expect_admin(g, steps[i][0], "POST", target, "{}", 200, NULL);
+    }
 }
 
 void check_decision(struct gateway *g, const char *device_id, const char *decision,

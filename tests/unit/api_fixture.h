@@ -160,6 +160,8 @@ json_t *gateway_audit(struct gateway *g, const char *action);
 /* A model, and a baseline that is just what the device booted, in force. */
 void gateway_add_model(struct gateway *g, const char *model);
 void gateway_add_baseline(struct gateway *g, const struct soft_device *d, char id[static 33]);
+/* A draft: submitted, approved, activated. */
+void gateway_put_in_force(struct gateway *g, const char *id);
 void device_baseline_body(const struct soft_device *d, char *out, const char *label);
 
 /* "allow" or "deny", and the reason, as a proxy sees it. */

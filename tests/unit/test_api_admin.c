@@ -249,101 +249,10 @@ START_TEST(a_baseline_that_is_none_is_refused) {
 }
 END_TEST
 
-START_TEST(nobody_activates_a_baseline_of_their_own) {
-    char id[33];
-    draft("author", id);
-    expect_admin(&g, "admin", "PUT", "/v1/operators/author", "{\"role\":\"approver\"}", 200, NULL);
-    step("author", id, "activate", 403, "own_baseline");
-    step("approver", id, "activate", 200, NULL);
-}
-END_TEST
-
-START_TEST(who_changed_a_draft_last_does_not_activate_it) {
-    char id[33], target[96];
-    draft("author", id);
-    expect_admin(&g, "admin", "PUT", "/v1/operators/approver", "{\"role\":\"author\"}", 200, NULL);
-    (void)snprintf(target, sizeof target, "/v1/baselines/%s", id);
-    device_baseline_body(&device, document, "fw 2");
-    expect_admin(&g, "approver", "PUT", target, document, 200, NULL);
-    expect_admin(&g, "admin", "PUT", "/v1/operators/approver", "{\"role\":\"approver\"}", 200,
-                 NULL);
-    step("approver", id, "activate", 403, "own_baseline");
-}
-END_TEST
-
-START_TEST(not_even_an_administrator_activates_what_they_wrote) {
-    char id[33], target[96];
-    draft("admin", id);
-    (void)snprintf(target, sizeof target, "/v1/baselines/%s/activate", id);
-    struct reply reply = admin(&g, "admin", "POST", target, "{}");
-    check_code(&reply, 403, "own_baseline");
-    ck_assert_ptr_nonnull(strstr(reply_text(&reply, "detail"), "another operator"));
-    ck_assert_ptr_nonnull(strstr(reply_text(&reply, "detail"), "two_person"));
-    reply_free(&reply);
-    step("approver", id, "activate", 200, NULL);
-}
-END_TEST
-
-START_TEST(a_change_by_another_does_not_make_a_draft_another_ones) {
-    char id[33], target[96];
-    draft("admin", id);
-    (void)snprintf(target, sizeof target, "/v1/baselines/%s", id);
-    device_baseline_body(&device, document, "fw 2");
-    expect_admin(&g, "author", "PUT", target, document, 200, NULL);
-    struct reply reply = admin(&g, "viewer", "GET", target, NULL);
-    ck_assert_str_eq(reply_text(&reply, "created_by"), "admin");
-    ck_assert_str_eq(reply_text(&reply, "updated_by"), "author");
-    reply_free(&reply);
-    step("admin", id, "activate", 403, "own_baseline");
-    step("approver", id, "activate", 200, NULL);
-}
-END_TEST
-
-START_TEST(where_it_does_not_take_two_an_administrator_activates_what_they_wrote) {
-    char id[33];
-    g.config.plane[PLANE_ADMIN].two_person = 0;
-    draft("admin", id);
-    step("admin", id, "activate", 200, NULL);
-    draft("author", id);
-    expect_admin(&g, "admin", "PUT", "/v1/operators/author", "{\"role\":\"approver\"}", 200, NULL);
-    step("author", id, "activate", 403, "own_baseline");
-}
-END_TEST
-
-/* From each state, what may come next. */
-static const struct {
-    const char *before[3], *next;
-    bool allowed;
-} steps[] = {
-    {{NULL}, "activate", true},
-    {{NULL}, "retire", false},
-    {{NULL}, "revoke", false},
-    {{"activate"}, "activate", false},
-    {{"activate"}, "retire", true},
-    {{"activate"}, "revoke", true},
-    {{"activate", "retire"}, "activate", false},
-    {{"activate", "retire"}, "retire", false},
-    {{"activate", "retire"}, "revoke", true},
-    {{"activate", "revoke"}, "activate", false},
-    {{"activate", "revoke"}, "retire", false},
-    {{"activate", "revoke"}, "revoke", false},
-};
-
-START_TEST(a_baseline_moves_only_forward) {
-    char id[33];
-    draft("author", id);
-    for (size_t i = 0; i < 3 && steps[_i].before[i] != NULL; i++) {
-        step("approver", id, steps[_i].before[i], 200, NULL);
-    }
-    step("approver", id, steps[_i].next, steps[_i].allowed ? 200 : 409,
-         steps[_i].allowed ? NULL : "wrong_state");
-}
-END_TEST
-
 START_TEST(only_a_draft_is_changed_or_removed) {
     char id[33], target[96];
     draft("author", id);
-    step("approver", id, "activate", 200, NULL);
+    step("author", id, "submit", 200, NULL);
     (void)snprintf(target, sizeof target, "/v1/baselines/%s", id);
     expect_admin(&g, "author", "PUT", target, document, 409, "wrong_state");
     expect_admin(&g, "author", "DELETE", target, NULL, 409, "wrong_state");
@@ -352,30 +261,6 @@ START_TEST(only_a_draft_is_changed_or_removed) {
     expect_admin(&g, "author", "PUT", target, document, 200, NULL);
     expect_admin(&g, "author", "DELETE", target, NULL, 204, NULL);
     expect_admin(&g, "author", "GET", target, NULL, 404, "not_found");
-}
-END_TEST
-
-START_TEST(a_baseline_that_names_pcrs_nobody_quotes_is_not_activated) {
-    char id[33];
-    expect_admin(&g, "author", "PUT", "/v1/models/acme-edge9", "{\"pcr_selection\":\"sha256:0-7\"}",
-                 200, NULL);
-    draft("author", id);
-    step("approver", id, "activate", 422, "invalid_baseline");
-}
-END_TEST
-
-START_TEST(an_activation_of_another_version_is_refused) {
-    char id[33], target[96];
-    draft("author", id);
-    (void)snprintf(target, sizeof target, "/v1/baselines/%s", id);
-    expect_admin(&g, "author", "PUT", target, document, 200, NULL);
-    (void)snprintf(target, sizeof target, "/v1/baselines/%s/activate", id);
-    struct reply reply = with_match("approver", "POST", target, "{}", "\"1\"");
-    check_code(&reply, 412, "version_mismatch");
-    reply_free(&reply);
-    reply = with_match("approver", "POST", target, "{}", "\"2\"");
-    expect_status(reply, 200);
-    reply_free(&reply);
 }
 END_TEST
 
@@ -661,15 +546,7 @@ static Suite *suite(void) {
     tcase_add_test(t, a_baseline_of_an_unknown_model_is_refused);
     tcase_add_loop_test(t, a_baseline_that_is_none_is_refused, 0,
                         sizeof wrong_baselines / sizeof wrong_baselines[0]);
-    tcase_add_test(t, nobody_activates_a_baseline_of_their_own);
-    tcase_add_test(t, who_changed_a_draft_last_does_not_activate_it);
-    tcase_add_test(t, not_even_an_administrator_activates_what_they_wrote);
-    tcase_add_test(t, a_change_by_another_does_not_make_a_draft_another_ones);
-    tcase_add_test(t, where_it_does_not_take_two_an_administrator_activates_what_they_wrote);
-    tcase_add_loop_test(t, a_baseline_moves_only_forward, 0, sizeof steps / sizeof steps[0]);
     tcase_add_test(t, only_a_draft_is_changed_or_removed);
-    tcase_add_test(t, a_baseline_that_names_pcrs_nobody_quotes_is_not_activated);
-    tcase_add_test(t, an_activation_of_another_version_is_refused);
     tcase_add_loop_test(t, an_operator_that_is_none_is_refused, 0,
                         sizeof wrong_operators / sizeof wrong_operators[0]);
     tcase_add_test(t, a_certificate_is_registered_once);

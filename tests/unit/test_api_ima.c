@@ -34,7 +34,7 @@ static void use(struct ima_builder *log, const char *path, bool tampered) {
 }
 
 static void activate(const char *files, char id[static 33]) {
-    char text[8192], target[96];
+    char text[8192];
     device_baseline_body(&device, text, "with files");
     size_t len = strlen(text) - 1; /* its last brace */
     (void)snprintf(text + len, sizeof text - len, ",\"ima\":{\"mode\":\"enforce\",\"files\":{%s}}}",
@@ -43,8 +43,7 @@ static void activate(const char *files, char id[static 33]) {
     expect_status(reply, 201);
     (void)snprintf(id, 33, "%s", reply_text(&reply, "id"));
     reply_free(&reply);
-    (void)snprintf(target, sizeof target, "/v1/baselines/%s/activate", id);
-    expect_admin(&g, "approver", "POST", target, "{}", 200, NULL);
+    gateway_put_in_force(&g, id);
 }
 
 static const char *listed(const char *path, bool comma) {

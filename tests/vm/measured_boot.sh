@@ -108,7 +108,10 @@ jq --arg model $model '{schema: "gatehouse/baseline/1", model: $model, label: "a
     "$work/pcrs.json" >"$work/body"
 call admin author POST /v1/models/$model/baselines "$work/body"
 answered 'what it showed is made a baseline' 201
-call admin approver POST "/v1/baselines/$(field .id)/activate" "$work/empty"
+baseline=$(field .id)
+call admin author POST "/v1/baselines/$baseline/submit" "$work/empty"
+call admin approver POST "/v1/baselines/$baseline/approve" "$work/empty"
+call admin approver POST "/v1/baselines/$baseline/activate" "$work/empty"
 answered 'and another operator puts it in force' 200
 
 # --- the same again ----------------------------------------------------------------------------------
