@@ -44,7 +44,8 @@ unit_tests   := $(sort $(wildcard tests/unit/test_*.c))
 unit_helpers := $(filter-out $(unit_tests),$(sort $(wildcard tests/unit/*.c)))
 e2e_helpers  := $(sort $(wildcard tests/e2e/*.c))
 vm_helpers   := $(sort $(wildcard tests/vm/*.c))
-bench_helpers := $(addprefix tests/bench/,client.c fleet.c measure.c) tests/unit/soft_tpm.c tests/unit/ima_builder.c
+bench_helpers := $(addprefix tests/bench/,client.c fleet.c measure.c) \
+                 $(addprefix tests/unit/,soft_tpm.c ima_builder.c component_baseline.c)
 bench_tools  := $(filter-out $(bench_helpers),$(sort $(wildcard tests/bench/*.c)))
 fuzz_targets := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 fuzz_helpers := $(filter-out $(fuzz_targets) tests/fuzz/replay.c,$(sort $(wildcard tests/fuzz/*.c)))

@@ -156,7 +156,8 @@ enum status appraise(struct appraisal *out, struct arena *arena, const struct fa
     struct appraisal result = {.verdict = VERDICT_UNTRUSTED, .tier = TIER_NONE};
     struct outcome outcome;
     struct fit best = {.denials = SIZE_MAX};
-    for (size_t i = 0; i < inputs->num_baselines && !is_perfect(&best); i++) {
+    bool choose = inputs->num_baselines > 1; /* one alone is put in words at once */
+    for (size_t i = 0; choose && i < inputs->num_baselines && !is_perfect(&best); i++) {
         struct fit fit;
         enum status status = try_baseline(&fit, inputs->baseline[i], facts, inputs);
         if (status != STATUS_OK) {
@@ -170,7 +171,9 @@ enum status appraise(struct appraisal *out, struct arena *arena, const struct fa
     if (inputs->num_baselines == 0) {
         describe_no_baseline(&outcome);
     } else {
-        describe(&outcome, arena, inputs->baseline[result.baseline], facts, inputs);
+        const struct baseline *chosen = inputs->baseline[result.baseline];
+        describe(&outcome, arena, chosen, facts, inputs);
+        take_fit(&best, &outcome, chosen, facts);
     }
     put_in_order(&result, arena, &outcome);
     if (arena->overflow) {

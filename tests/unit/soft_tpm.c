@@ -480,7 +480,10 @@ static void write_filling(struct writer *w, const char *name, size_t len) {
     uint8_t seed[32];
     digest_compute(HASH_SHA256, bytes_of_text(name), seed);
     for (size_t i = 0; i < len; i++) {
-        write_u8(w, (uint8_t)(seed[i % 32] + i / 32));
+        if (i % 32 == 0 && i > 0) {
+            digest_compute(HASH_SHA256, bytes_of(seed, sizeof seed), seed);
+        }
+        write_u8(w, seed[i % 32]);
     }
 }
 
