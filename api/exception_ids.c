@@ -1,5 +1,6 @@
 #include "api/exception_ids.h"
 
+#include <stdio.h>
 #include <string.h>
 
 bool exception_ids_have(const char *ids, const char *id) {
@@ -14,8 +15,7 @@ bool exception_ids_add(char ids[static EXCEPTION_IDS_SIZE], const char *id) {
     if (more != STORE_ID - 1 || len + more + 2 > EXCEPTION_IDS_SIZE) {
         return false;
     }
-    memcpy(ids + len, id, more);
-    memcpy(ids + len + more, " ", 2);
+    (void)snprintf(ids + len, EXCEPTION_IDS_SIZE - len, "%s ", id);
     return true;
 }
 
