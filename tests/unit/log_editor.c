@@ -15,7 +15,7 @@ static void require(bool holds, const char *what) {
 
 /* The part of a log between two places. */
 static struct bytes between(struct bytes log, size_t from, size_t to) {
-    struct bytes skipped, out;
+    struct bytes skipped, out = {NULL, 0};
     require(bytes_take(&log, from, &skipped) == STATUS_OK &&
                 bytes_take(&log, to - from, &out) == STATUS_OK,
             "event");
