@@ -149,6 +149,9 @@ static const char *blob_words(struct arena *arena, const struct fact_blob *blob)
 static void add_blob(struct drifting *d, const struct fact_blob *before,
                      const struct fact_blob *after) {
     const struct fact_blob *one = after != NULL ? after : before;
+    if (one == NULL) {
+        return;
+    }
     struct drift_change change = {.subject = "firmware",
                                   .kind = before == NULL  ? DRIFT_ADDED
                                           : after == NULL ? DRIFT_REMOVED
