@@ -54,6 +54,10 @@ attest_once() {
     code=$(answer_code)
     case $code in
     nonce_used | nonce_expired | nonce_unknown | challenge_outdated | policy_changed) return 1 ;;
+    ima_log_from_start_wanted)
+        ima_whole=yes
+        return 1
+        ;;
     untrusted) jq --arg code "$code" '{code: $code, findings: (.findings // []), appraisal_id, at: (now | todate)}' \
         "$work/answer" >"$work/refused" && keep "$work/refused" "$state/refused.json" ;;
     esac
@@ -80,11 +84,24 @@ log_is_held() {
         [ "$(openssl dgst -sha256 -r <"$work/tcg_event_log" | cut -d ' ' -f 1)" = "$log_held" ] || log_held=''
 }
 
+# ima_cut: of IMA's log what the gateway has is left out; $ima_from is how many entries that are. Whether it is the
+# log of the same boot the gateway tells from the quote: where it is not, it asks for the whole.
+ima_cut() {
+    ima_from=0
+    [ -z "${ima_whole-}" ] && [ -s "$work/ima_log.b64" ] || return 0
+    ima_bytes=$(jq -r '.ima.bytes // 0' "$work/challenge" 2>/dev/null) || return 0
+    [ "$ima_bytes" -gt 0 ] 2>/dev/null && [ "$(wc -c <"$work/ima_log")" -ge "$ima_bytes" ] || return 0
+    ima_from=$(jq -r .ima.entries "$work/challenge")
+    tail -c "+$((ima_bytes + 1))" "$work/ima_log" >"$work/ima_log.new"
+    base64_of "$work/ima_log.new" >"$work/ima_log.b64"
+}
+
 # evidence_parts: all that evidence is made of, once for this challenge.
 evidence_parts() {
     evidence_log tcg_event_log "$conf_event_log"
     log_is_held
     evidence_log ima_log "$conf_ima_log"
+    ima_cut
     base64_of "$work/quote.msg" >"$work/quote.b64"
     base64_of "$work/quote.sig" >"$work/signature.b64"
     base64_of "$work/credential/csr.der" >"$work/csr.b64"
@@ -96,12 +113,13 @@ evidence_parts() {
 
 # evidence_body HELD: with the event log, or its digest in its place.
 evidence_body() {
-    jq -n --arg held "$1" --slurpfile challenge "$work/challenge" --rawfile quote "$work/quote.b64" --rawfile signature "$work/signature.b64" \
+    jq -n --arg held "$1" --argjson from "$ima_from" --slurpfile challenge "$work/challenge" --rawfile quote "$work/quote.b64" --rawfile signature "$work/signature.b64" \
         --slurpfile pcrs "$work/pcrs.json" --rawfile log "$work/tcg_event_log.b64" --rawfile ima "$work/ima_log.b64" \
         --rawfile csr "$work/csr.b64" --slurpfile certification "$work/certification.json" \
         '{nonce: $challenge[0].nonce, tpm2: {quote: $quote, signature: $signature, pcrs: $pcrs[0]}, csr: $csr}
          + if $held != "" then {tcg_event_log_sha256: $held} elif $log == "" then {} else {tcg_event_log: $log} end
          + if $ima == "" then {} else {ima_log: $ima} end
+         + if $from == 0 then {} else {ima_log_from: $from} end
          + if $certification[0] == null then {} else {key_certification: $certification[0]} end' >"$work/body"
 }
 
