@@ -388,6 +388,29 @@ START_TEST(only_the_start_that_is_quoted_is_confirmed) {
 }
 END_TEST
 
+START_TEST(what_stands_behind_the_quote_may_be_anything) {
+    static const char *const tails[] = {"\x0a", "\x0a\0\0\0AAAAAAAAAAAAAAAAAAAA\xff\xff\xff\xff",
+                                        "\x0a\0\0\0AAAAAAAAAAAAAAAAAAAA\x41\0\0\0AAAAAAAAAAAAAAAAAA"
+                                        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+                                        "\x0a\0\0\0AAAAAAAAAAAAAAAAAAAA\x01\0\0\0\x07"};
+    static const size_t lens[] = {1, 28, 28 + 65, 29};
+    uint8_t log[8192];
+    struct writer w = writer_of(log, sizeof log);
+    boot(10);
+    quote(sha256, 1, _i % 2 == 1);
+    write_bytes(&w, ima_bytes(&made));
+    write_bytes(&w, bytes_of(tails[_i / 2], lens[_i / 2]));
+    what.log = writer_bytes(&w);
+    ck_assert_int_eq(follow(), IMA_FOLLOWED);
+    ck_assert_uint_eq(facts.ima.num_confirmed, 11);
+    what.log.data += made.len; /* the tail alone */
+    what.log.len -= made.len;
+    facts.ima.known = false;
+    quote(sha256, 1, _i % 2 == 1);
+    ck_assert_int_eq(follow(), IMA_ASTRAY);
+}
+END_TEST
+
 START_TEST(no_entry_may_be_dropped_changed_swapped_or_put_in) {
     boot(6);
     quote(sha256, 1, _i == 1);
@@ -772,6 +795,7 @@ int main(void) {
     tcase_add_test(tests, each_start_of_a_log_is_walked_within_its_bounds);
     tcase_add_loop_test(tests, log_leads_to_the_quoted_value, 0, 4);
     tcase_add_loop_test(tests, only_the_start_that_is_quoted_is_confirmed, 0, 2);
+    tcase_add_loop_test(tests, what_stands_behind_the_quote_may_be_anything, 0, 8);
     tcase_add_loop_test(tests, no_entry_may_be_dropped_changed_swapped_or_put_in, 0, 2);
     tcase_add_test(tests, no_flipped_bit_changes_what_is_confirmed);
     tcase_add_loop_test(tests, padded_sha1_digests_are_followed_and_told, 0, 8);

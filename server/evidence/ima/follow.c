@@ -400,18 +400,17 @@ static enum status follow(struct follow *f, enum ima_outcome *outcome, struct de
         *outcome = IMA_START_WANTED;
         return STATUS_OK;
     }
-    enum status status = count(f, detail);
-    if (status == STATUS_LIMIT) {
-        *outcome = IMA_TOO_LONG;
-        return STATUS_OK;
-    }
+    /* What breaks off, or goes on for too long, may still hold the start that is wanted. */
+    bool goes_on = count(f, detail) == STATUS_LIMIT && f->num_entries == IMA_MAX_ENTRIES;
     if (f->num_extends == 0 && f->num_entries > 0 && f->what->from == 0) {
         *outcome = IMA_OTHER_PCR;
         return STATUS_OK;
     }
-    status = find_end(f, outcome, &extends);
+    enum status status = find_end(f, outcome, &extends);
     if (status == STATUS_OK && *outcome == IMA_FOLLOWED) {
         status = fill(f, extends);
+    } else if (status == STATUS_OK && *outcome == IMA_ASTRAY && goes_on) {
+        *outcome = IMA_TOO_LONG;
     } else if (status == STATUS_OK && *outcome == IMA_ASTRAY && f->what->from > 0) {
         *outcome = IMA_START_WANTED;
     }
