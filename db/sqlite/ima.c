@@ -219,22 +219,35 @@ static enum status read_run(struct store_reader *reader, struct arena *arena, st
                                               : STATUS_STORAGE;
 }
 
+static enum status count_entries(struct bytes runs, size_t *num) {
+    struct piece_runs left = {runs, 0};
+    struct piece_run run;
+    enum status status;
+    *num = 0;
+    while ((status = piece_runs_next(&left, &run)) == STATUS_OK) {
+        if (run.num > SET_MAX - (int64_t)*num) {
+            return STATUS_STORAGE;
+        }
+        *num += (size_t)run.num;
+    }
+    return status == STATUS_END ? STATUS_OK : status;
+}
+
 enum status store_ima_entries(struct store_reader *reader, struct arena *arena, struct bytes **out,
                               size_t *num, const struct device_ima_row *row) {
-    SET set = {0};
     struct piece_runs left = {row->entries, 0};
     struct piece_run run;
-    size_t found = 0;
-    enum status status = set_read(&set, row->entries);
+    size_t cap, found = 0;
+    enum status status = count_entries(row->entries, &cap);
     if (status != STATUS_OK) {
         return status;
     }
-    struct bytes *entry = arena_array(arena, set.num, sizeof *entry);
+    struct bytes *entry = arena_array(arena, cap, sizeof *entry);
     if (entry == NULL) {
         return STATUS_MEMORY;
     }
     while ((status = piece_runs_next(&left, &run)) == STATUS_OK) {
-        status = read_run(reader, arena, entry, &found, set.num, run);
+        status = read_run(reader, arena, entry, &found, cap, run);
         if (status != STATUS_OK) {
             return status;
         }

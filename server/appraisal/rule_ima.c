@@ -341,10 +341,10 @@ static void judge_violations(struct judging *j, const struct ima_rules *rules) {
 static void judge(struct judging *j, const void *of) {
     const struct ima_rules *rules = of;
     const struct fact_ima *ima = &j->facts->ima;
-    if (!rules->report && !judging_quoted(j, IMA_PCR_INDEX)) {
-        return;
+    if (!judging_quoted(j, IMA_PCR_INDEX)) {
+        return; /* also when the rest is only reported: no quote is no evidence */
     }
-    if (!ima->known || j->bank == NULL || !j->bank->pcr[IMA_PCR_INDEX].quoted) {
+    if (!ima->known) {
         say(j, rules, "ima_log_missing", "an IMA log that leads to the quoted PCR 10",
             "Send ima_log with the evidence, and have the model quote PCR 10.");
         return;
@@ -367,14 +367,19 @@ static void judge(struct judging *j, const void *of) {
     judge_violations(j, rules);
 }
 
-/* Reported rules need nothing, and account for nothing. */
-static uint32_t pcr_10(const void *of) {
+static uint32_t reads(const void *of) {
+    (void)of;
+    return 1u << IMA_PCR_INDEX;
+}
+
+/* What is only reported accounts for nothing. */
+static uint32_t covers(const void *of) {
     const struct ima_rules *rules = of;
     return rules->report ? 0 : 1u << IMA_PCR_INDEX;
 }
 
 const struct rule_family rule_ima = {
-    .name = "ima", .compile = ima_rules_read, .judge = judge, .reads = pcr_10, .covers = pcr_10};
+    .name = "ima", .compile = ima_rules_read, .judge = judge, .reads = reads, .covers = covers};
 
 bool baseline_judges_ima(const struct baseline *baseline) {
     for (size_t i = 0; i < num_rule_families; i++) {

@@ -323,6 +323,8 @@ START_TEST(report_mode_denies_nothing_and_says_all) {
     ck_assert_int_eq(finding("ima_file_unlisted")->severity, SEVERITY_INFO);
     ck_assert_int_eq(finding("ima_violation")->severity, SEVERITY_INFO);
     ck_assert_uint_ne(appraisal.uncovered & 1u << 10, 0);
+    facts.bank[0].pcr[10].quoted = false;
+    denied(text, "pcr_not_quoted");
 }
 END_TEST
 
