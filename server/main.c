@@ -60,8 +60,9 @@ static const struct command {
      "learn --model NAME [--label TEXT] [--out FILE] --ak FILE [--ak FILE]... EVIDENCE...\n"
      "       gatehouse baseline learn --model NAME [--label TEXT] [--out FILE] --unverified\n"
      "                 [--log FILE [--pcrs FILE]]... [EVIDENCE]...\n"
-     "       gatehouse baseline check FILE",
-     "learn a baseline from evidence, or check one",
+     "       gatehouse baseline check FILE\n"
+     "       gatehouse baseline canonical FILE",
+     "learn a baseline from evidence, check one, or write what is signed of one",
      "learn prints the document with questions (what differs, what was chosen and why) and "
      "warnings.\n"
      "EVIDENCE is a body of POST /v1/evidence; its quote has to verify under one of the keys.\n"

@@ -1,6 +1,7 @@
-/* gatehouse baseline: learn one from evidence, and check one. */
+/* gatehouse baseline: learn one from evidence, check one, and write what is signed of one. */
 #include "server/commands/baseline.h"
 #include "server/appraisal/appraisal.h"
+#include "server/appraisal/canonical.h"
 #include "server/base/file.h"
 #include "server/commands/commands.h"
 
@@ -15,6 +16,9 @@ int command_baseline(int argc, char **argv) {
     }
     if (argc > 1 && strcmp(argv[1], "check") == 0) {
         return baseline_command_check(argc - 1, argv + 1);
+    }
+    if (argc > 1 && strcmp(argv[1], "canonical") == 0) {
+        return baseline_command_canonical(argc - 1, argv + 1);
     }
     return EXIT_USAGE;
 }
@@ -119,6 +123,45 @@ int baseline_command_check(int argc, char **argv) {
     }
     if (check(argv[1], &detail) != STATUS_OK) {
         fprintf(stderr, "gatehouse baseline check: %s\n", detail.text);
+        return EXIT_FAILURE;
+    }
+    return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* --- canonical: what a signature is over --------------------------------------------------------- */
+
+static enum status write_canonical(const char *path, struct detail *detail) {
+    __attribute__((cleanup(arena_free))) struct arena arena;
+    uint8_t *text = NULL;
+    size_t len = 0;
+    struct baseline *baseline = NULL;
+    struct bytes canonical;
+    arena_init(&arena, 8 * (size_t)BASELINE_MAX_BYTES);
+    enum status status = file_read(&text, &len, path, BASELINE_MAX_BYTES, detail);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    status = baseline_compile(&baseline, bytes_of(text, len), NULL, detail);
+    if (status == STATUS_OK) {
+        status = canonical_json(&canonical, &arena, bytes_of(text, len), detail);
+    }
+    if (status != STATUS_OK) {
+        detail_prefix(detail, "%s", path);
+    } else if (fwrite(canonical.data, 1, canonical.len, stdout) != canonical.len) {
+        status = status_fail(detail, STATUS_INTERNAL, "it could not be written");
+    }
+    baseline_free(baseline);
+    free(text);
+    return status;
+}
+
+int baseline_command_canonical(int argc, char **argv) {
+    struct detail detail = {0};
+    if (argc != 2 || (argv[1][0] == '-' && argv[1][1] != '\0')) {
+        return EXIT_USAGE;
+    }
+    if (write_canonical(argv[1], &detail) != STATUS_OK) {
+        fprintf(stderr, "gatehouse baseline canonical: %s\n", detail.text);
         return EXIT_FAILURE;
     }
     return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -7,5 +7,7 @@
 int baseline_command_learn(int argc, char **argv);
 /* check FILE */
 int baseline_command_check(int argc, char **argv);
+/* canonical FILE: the bytes that a signature of the baseline is over (RFC 8785), and not one more. */
+int baseline_command_canonical(int argc, char **argv);
 
 #endif
