@@ -2,6 +2,7 @@
 
 #include "server/crypto/digest.h"
 #include "server/evidence/tpm2/kept.h"
+#include "server/fleet/ima_state.h"
 #include "server/fleet/standing.h"
 
 #include <stdio.h>
@@ -10,7 +11,7 @@
 
 enum { FACTS_SLOTS = 256, JUDGEMENT_SLOTS = 8192, JUDGEMENTS_MAX = JUDGEMENT_SLOTS * 3 / 4 };
 enum { FACTS_MAX = 64 << 20, ALL_FACTS_MAX = 128 << 20, JUDGEMENTS_BYTES_MAX = 64 << 20 };
-enum { APPRAISAL_BYTES_MAX = 16 << 20, KEY_LEN = 32 };
+enum { APPRAISAL_BYTES_MAX = 16 << 20, IMA_BYTES_MAX = 128 << 20, KEY_LEN = 32 };
 
 /* What one boot state says; a place is found by the state's digest, and taken over when another
  * comes to it. */
@@ -36,6 +37,7 @@ struct rejudge {
     size_t num_slots;
     struct arena judgements; /* what the slots point to */
     struct arena scratch;    /* of one appraisal */
+    struct arena ima;        /* what IMA measured, of one device */
     struct judgement alone;  /* the latest that is not remembered */
     struct rejudge_counters counters;
 };
@@ -52,6 +54,7 @@ enum status rejudge_new(struct rejudge **out, const struct rejudge_options *opti
     rejudge->slot = slot;
     arena_init(&rejudge->judgements, JUDGEMENTS_BYTES_MAX);
     arena_init(&rejudge->scratch, APPRAISAL_BYTES_MAX);
+    arena_init(&rejudge->ima, IMA_BYTES_MAX);
     *out = rejudge;
     return STATUS_OK;
 }
@@ -87,6 +90,7 @@ void rejudge_free(struct rejudge *rejudge) {
     forget_facts(rejudge);
     arena_free(&rejudge->judgements);
     arena_free(&rejudge->scratch);
+    arena_free(&rejudge->ima);
     free(rejudge->slot);
     free(rejudge);
 }
@@ -94,6 +98,17 @@ void rejudge_free(struct rejudge *rejudge) {
 struct rejudge_counters rejudge_count(const struct rejudge *rejudge) {
     return rejudge->counters;
 }
+
+struct question {
+    const char *model;
+    const struct device_standing_row *device;
+    const struct judgement_draft *draft;
+    int64_t now;
+    const uint8_t *boot_state; /* NULL: none */
+    bool looked_for_ima;       /* whether has_ima says anything yet */
+    bool has_ima;              /* of the boot that the device is in */
+    uint8_t ima_key[KEY_LEN];
+};
 
 /* --- what applies to a device --------------------------------------------------------------- */
 
@@ -169,12 +184,16 @@ static bool find_applying(struct applying *out, const struct policy *policy, con
 
 /* Devices with equal keys are judged alike. */
 static void make_key(uint8_t key[static KEY_LEN], const struct applying *applying,
-                     const char *model, const uint8_t boot_state[static 32]) {
-    uint8_t text[64 + STORE_NAME + (BASELINE_MAX_PER_MODEL + 1 + EXCEPTIONS_PER_DEVICE) * STORE_ID];
+                     const struct question *q) {
+    uint8_t text[64 + KEY_LEN + STORE_NAME +
+                 (BASELINE_MAX_PER_MODEL + 1 + EXCEPTIONS_PER_DEVICE) * STORE_ID];
     struct writer w = writer_of(text, sizeof text);
     write_u64be(&w, applying->generation);
-    write_bytes(&w, bytes_of(boot_state, 32));
-    write_bytes(&w, bytes_of(model, strlen(model) + 1));
+    write_bytes(&w, bytes_of(q->boot_state, 32));
+    if (applying->demands_ima) {
+        write_bytes(&w, bytes_of(q->ima_key, sizeof q->ima_key));
+    }
+    write_bytes(&w, bytes_of(q->model, strlen(q->model) + 1));
     for (size_t i = 0; i < applying->num; i++) {
         write_bytes(&w, bytes_of(applying->id[i], STORE_ID - 1));
     }
@@ -339,21 +358,21 @@ static enum status appraise_into(struct judgement *out, struct rejudge *rejudge,
 /* When the memory of the judgements is full, it is emptied, and this one is the first of the next. */
 static enum status judge_facts(struct rejudge *rejudge, const struct judgement **out,
                                const uint8_t key[static KEY_LEN], const struct applying *applying,
-                               const struct kept_facts *kept) {
+                               const struct question *q, const struct facts *facts) {
     if (rejudge->num_slots >= JUDGEMENTS_MAX) {
         forget_judgements(rejudge);
     }
     struct judgement judgement;
-    enum status status = appraise_into(&judgement, rejudge, applying, &kept->facts);
+    enum status status = appraise_into(&judgement, rejudge, applying, facts);
     if (status == STATUS_MEMORY && rejudge->num_slots > 0) {
         forget_judgements(rejudge);
-        status = appraise_into(&judgement, rejudge, applying, &kept->facts);
+        status = appraise_into(&judgement, rejudge, applying, facts);
     }
     if (status != STATUS_OK) {
         forget_judgements(rejudge);
         return status;
     }
-    memcpy(judgement.boot_state, kept->boot_state, sizeof judgement.boot_state);
+    memcpy(judgement.boot_state, q->boot_state, sizeof judgement.boot_state);
     struct slot *slot = find_slot(rejudge, key);
     *slot = (struct slot){.taken = true, .judgement = judgement};
     memcpy(slot->key, key, KEY_LEN);
@@ -394,55 +413,90 @@ static void judge_without(struct judgement *out, const struct device_standing_ro
     take_tier(out, applying->model);
 }
 
-/* With the snapshot held. END: it takes facts, which are not at hand. */
+/* With the snapshot held. END: it takes facts, TRUNCATED: what IMA measured, which are not at hand. */
 static enum status judge_held(struct rejudge *rejudge, const struct judgement **out,
-                              const struct applying *applying, const char *model,
-                              const struct device_standing_row *device, const uint8_t *boot_state,
-                              const struct kept_facts *kept) {
+                              const struct applying *applying, const struct question *q,
+                              const struct facts *facts) {
     uint8_t key[KEY_LEN];
-    /* What IMA measured is not in a boot state. */
-    if (boot_state == NULL || applying->demands_ima) {
-        judge_without(&rejudge->alone, device, applying);
+    if (q->boot_state != NULL && applying->demands_ima && !q->looked_for_ima) {
+        return STATUS_TRUNCATED;
+    }
+    if (q->boot_state == NULL || (applying->demands_ima && !q->has_ima)) {
+        judge_without(&rejudge->alone, q->device, applying);
         *out = &rejudge->alone;
         return STATUS_OK;
     }
-    make_key(key, applying, model, boot_state);
+    make_key(key, applying, q);
     const struct slot *slot = find_slot(rejudge, key);
     if (slot->taken) {
         rejudge->counters.shared++;
         *out = &slot->judgement;
         return STATUS_OK;
     }
-    return kept == NULL ? STATUS_END : judge_facts(rejudge, out, key, applying, kept);
+    return facts == NULL ? STATUS_END : judge_facts(rejudge, out, key, applying, q, facts);
 }
 
-struct question {
-    const char *model;
-    const struct device_standing_row *device;
-    const struct judgement_draft *draft;
-    int64_t now;
-    const uint8_t *boot_state; /* NULL: none */
-};
-
 static enum status judge_once(struct rejudge *rejudge, const struct judgement **out,
-                              const struct question *q, const struct kept_facts *kept) {
+                              const struct question *q, const struct facts *facts) {
     struct applying applying;
     enum status status = STATUS_NOT_FOUND;
     const struct policy *policy = policy_read_begin(rejudge->options.policy);
     if (find_applying(&applying, policy, q->model, q->device->device_id, q->draft, q->now)) {
-        status = judge_held(rejudge, out, &applying, q->model, q->device, q->boot_state, kept);
+        status = judge_held(rejudge, out, &applying, q, facts);
     }
     policy_read_end(rejudge->options.policy);
     return status;
 }
 
 static enum status judge_damaged(struct rejudge *rejudge, const struct judgement **out,
-                                 const struct kept_facts *kept, struct detail *detail) {
+                                 const struct question *q, const char *why, struct detail *detail) {
     rejudge->alone = (struct judgement){.basis = JUDGED_DAMAGED};
-    memcpy(rejudge->alone.boot_state, kept->boot_state, sizeof rejudge->alone.boot_state);
-    detail_set(detail, "%s", kept->why.text);
+    memcpy(rejudge->alone.boot_state, q->boot_state, sizeof rejudge->alone.boot_state);
+    detail_set(detail, "%s", why);
     *out = &rejudge->alone;
     return STATUS_OK;
+}
+
+/* What is kept of IMA's log, when it is of the boot that the device is in. */
+static enum status look_for_ima(struct rejudge *rejudge, struct question *q,
+                                struct device_row *device) {
+    struct ima_state state;
+    struct store_reader *reader = rejudge->options.reader;
+    enum status status = store_device_get(reader, &rejudge->ima, device, q->device->device_id);
+    if (status == STATUS_OK) {
+        status = ima_state_get(&state, &rejudge->ima, reader, device->id);
+    }
+    q->looked_for_ima = status == STATUS_OK || status == STATUS_NOT_FOUND;
+    q->has_ima = status == STATUS_OK && device->has_clock &&
+                 state.row.reset_count == device->tpm_reset_count &&
+                 state.row.restart_count == device->tpm_restart_count;
+    if (q->has_ima) {
+        ima_state_key(q->ima_key, &state);
+    }
+    return q->looked_for_ima ? STATUS_OK : status;
+}
+
+static enum status judge_with_facts(struct rejudge *rejudge, const struct judgement **out,
+                                    const struct question *q, const struct device_row *device,
+                                    bool give_up, struct detail *detail) {
+    const struct kept_facts *kept;
+    enum status status = find_facts(rejudge, &kept, q->boot_state, give_up);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    if (kept->damaged) {
+        return judge_damaged(rejudge, out, q, kept->why.text, detail);
+    }
+    if (!q->has_ima) {
+        return judge_once(rejudge, out, q, &kept->facts);
+    }
+    struct facts facts = kept->facts;
+    status = ima_state_restore(&facts, &rejudge->ima, rejudge->options.reader, device);
+    if (status != STATUS_OK) {
+        return give_up ? judge_damaged(rejudge, out, q, "what IMA measured cannot be read", detail)
+                       : status;
+    }
+    return judge_once(rejudge, out, q, &facts);
 }
 
 enum status rejudge_device(struct rejudge *rejudge, const struct judgement **out, const char *model,
@@ -450,6 +504,7 @@ enum status rejudge_device(struct rejudge *rejudge, const struct judgement **out
                            const struct judgement_draft *draft, int64_t now, bool give_up,
                            struct detail *detail) {
     struct device_boot_row boot;
+    struct device_row row = {0};
     struct question q = {.model = model, .device = device, .draft = draft, .now = now};
     enum status status = store_device_boot_get(rejudge->options.reader, &boot, device->device_id);
     if (status == STATUS_OK) {
@@ -458,15 +513,14 @@ enum status rejudge_device(struct rejudge *rejudge, const struct judgement **out
         return status;
     }
     status = judge_once(rejudge, out, &q, NULL);
-    if (status != STATUS_END) {
-        return status;
+    /* What follows is not with the snapshot held: the committer would wait for the disk. */
+    if (status == STATUS_TRUNCATED) {
+        status = look_for_ima(rejudge, &q, &row);
+        status = status == STATUS_OK ? judge_once(rejudge, out, &q, NULL) : status;
     }
-    /* Not with the snapshot held: that would keep the committer waiting for the disk. */
-    const struct kept_facts *kept;
-    status = find_facts(rejudge, &kept, boot.boot_state, give_up);
-    if (status != STATUS_OK) {
-        return status;
+    if (status == STATUS_END) {
+        status = judge_with_facts(rejudge, out, &q, &row, give_up, detail);
     }
-    return kept->damaged ? judge_damaged(rejudge, out, kept, detail)
-                         : judge_once(rejudge, out, &q, kept);
+    arena_free(&rejudge->ima);
+    return status == STATUS_TRUNCATED ? STATUS_BUSY : status; /* the policy changed under way */
 }
