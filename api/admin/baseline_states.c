@@ -196,6 +196,7 @@ static enum status apply(struct change *c, struct store_writer *writer, struct d
 static enum http_next answer(struct change *c) {
     const struct step_change *s = (const struct step_change *)c;
     struct json_out o;
+    reappraisals_wake(c->r->api->options.reappraisals);
     if (!add_etag(c->r, s->row.version)) {
         return problem(c->r->x, PROBLEM_INTERNAL);
     }

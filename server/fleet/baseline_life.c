@@ -2,6 +2,7 @@
 
 #include "server/appraisal/appraisal.h"
 #include "server/fleet/audit_chain.h"
+#include "server/fleet/reappraisal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -165,6 +166,31 @@ enum status baseline_check_number(struct store_reader *reader, struct arena *are
 
 /* --- writing --- */
 
+/* What changes what is in force is held against the fleet: a revocation at once, the rest as leases run
+ * out. */
+static enum status reappraise(struct store_writer *writer, const struct baseline_row *row,
+                              enum baseline_step step, const struct baseline_actor *by,
+                              struct detail *detail) {
+    static const char *const causes[NUM_BASELINE_STEPS] = {
+        [STEP_ACTIVATE] = "baseline_activated",
+        [STEP_ACTIVATE_ALONE] = "baseline_activated",
+        [STEP_RETIRE] = "baseline_retired",
+        [STEP_REVOKE] = "baseline_revoked",
+    };
+    char id[STORE_ID];
+    if (causes[step] == NULL) {
+        return STATUS_OK;
+    }
+    const struct reappraisal_request request = {.model = row->model,
+                                                .cause = causes[step],
+                                                .baseline_id = row->id,
+                                                .enforce = step == STEP_REVOKE ? ENFORCE_NOW
+                                                                               : ENFORCE_LEASE,
+                                                .requested_by = by->actor,
+                                                .request_id = by->request_id};
+    return reappraisal_request(writer, id, &request, by->now_ms, detail);
+}
+
 enum status baseline_write_step(struct store_writer *writer, struct arena *arena,
                                 struct baseline_row *row, enum baseline_step step,
                                 const struct baseline_actor *by, struct detail *detail) {
@@ -184,7 +210,8 @@ enum status baseline_write_step(struct store_writer *writer, struct arena *arena
     copy_text(audit.action, sizeof audit.action, baseline_step_action(step));
     copy_text(audit.request_id, sizeof audit.request_id, by->request_id);
     (void)snprintf(audit.object, sizeof audit.object, "baseline:%s", row->id);
-    return audit_append(writer, &audit, detail);
+    status = audit_append(writer, &audit, detail);
+    return status == STATUS_OK ? reappraise(writer, row, step, by, detail) : status;
 }
 
 enum status baseline_replace_others(struct store_writer *writer, struct arena *arena,

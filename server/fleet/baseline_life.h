@@ -53,7 +53,8 @@ struct baseline_actor {
     const char *request_id; /* "": none */
     int64_t now_ms;
 };
-/* Takes a step with what the row is now, in the writer's transaction: row, version and audit entry.
+/* Takes a step with what the row is now, in the writer's transaction: row, version and audit entry; and the re-appraisal
+ * of what changes what is in force, of a revocation with ENFORCE_NOW.
  * CONFLICT: somebody changed it; STORAGE, MEMORY. */
 MUST_USE enum status baseline_write_step(struct store_writer *writer, struct arena *arena,
                                          struct baseline_row *row, enum baseline_step step,

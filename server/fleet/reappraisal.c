@@ -28,6 +28,7 @@ struct reappraisals {
     struct rejudge *rejudge;
     struct reappraisal_batch batch;
     char job_id[STORE_ID];     /* the job that it was at last */
+    bool crowded;              /* the latest batch was full: most devices change */
     unsigned unreadable;       /* times that something could not be read since the latest commit */
     uint8_t damaged_state[32]; /* logged already */
 
@@ -200,17 +201,18 @@ static enum status end_model(struct reappraisals *r, const char *model) {
 }
 
 static enum status judge_window(struct reappraisals *r, const char *model) {
+    const unsigned window =
+        r->crowded && r->options.batch < r->options.window ? r->options.batch : r->options.window;
     __attribute__((cleanup(arena_free))) struct arena arena;
     arena_init(&arena, WINDOW_BYTES_MAX);
     struct reappraisal_batch *b = &r->batch;
     struct device_standing_row *row = NULL;
     size_t num = 0, done = 0;
     (void)snprintf(b->job.cursor_model, sizeof b->job.cursor_model, "%s", model);
-    enum status status =
-        model[0] == '\0'
-            ? STATUS_OK
-            : store_standing_list(r->reader, &arena, &row, &num, model,
-                                  (struct store_page){b->job.cursor, r->options.window});
+    enum status status = model[0] == '\0'
+                             ? STATUS_OK
+                             : store_standing_list(r->reader, &arena, &row, &num, model,
+                                                   (struct store_page){b->job.cursor, window});
     for (; status == STATUS_OK && done < num && b->num < b->max; done++) {
         status = judge_device(r, model, &row[done]);
     }
@@ -221,10 +223,11 @@ static enum status judge_window(struct reappraisals *r, const char *model) {
     if (status != STATUS_OK) {
         return status;
     }
+    r->crowded = b->num == b->max;
     if (done > 0) {
         memcpy(b->job.cursor, row[done - 1].device_id, sizeof b->job.cursor);
     }
-    return num < r->options.window && done == num ? end_model(r, model) : STATUS_OK;
+    return num < window && done == num ? end_model(r, model) : STATUS_OK;
 }
 
 static void begin_batch(struct reappraisals *r, const struct reappraisal_row *job) {

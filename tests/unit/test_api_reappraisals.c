@@ -59,6 +59,17 @@ static void step(const char *what) {
     expect_admin(&g, "approver", "POST", target, "{}", 200, NULL);
 }
 
+/* The job that the latest step asked for, once it has ended. */
+static struct reply wait_for_step(const char *cause) {
+    struct reply reply = admin(&g, "viewer", "GET", "/v1/reappraisals?limit=1", NULL);
+    expect_status(reply, 200);
+    const json_t *item = json_array_get(json_object_get(reply.json, "items"), 0);
+    ck_assert_str_eq(json_string_value(json_object_get(item, "cause")), cause);
+    (void)snprintf(job, sizeof job, "%s", json_string_value(json_object_get(item, "id")));
+    reply_free(&reply);
+    return wait_for(job);
+}
+
 static struct reply reappraise(const char *enforce) {
     char body[256];
     (void)snprintf(body, sizeof body,
@@ -98,7 +109,7 @@ END_TEST
 
 START_TEST(who_fails_keeps_a_lease_otherwise_and_it_is_shown) {
     step("retire");
-    struct reply reply = reappraise("lease");
+    struct reply reply = wait_for_step("baseline_retired");
     ck_assert_int_eq(number(&reply, "now_untrusted"), 1);
     ck_assert_int_eq(number(&reply, "credentials_revoked"), 0);
     reply_free(&reply);
@@ -114,6 +125,18 @@ START_TEST(who_fails_keeps_a_lease_otherwise_and_it_is_shown) {
     reply = get("/v1/devices", device.id);
     ck_assert(json_is_null(json_object_get(reply.json, "reappraised")));
     reply_free(&reply);
+}
+END_TEST
+
+START_TEST(revoked_baseline_takes_along_at_once_whom_it_admitted) {
+    step("revoke");
+    struct reply reply = wait_for_step("baseline_revoked");
+    ck_assert_str_eq(reply_text(&reply, "enforce"), "now");
+    ck_assert_str_eq(reply_text(&reply, "baseline_id"), baseline);
+    ck_assert_int_eq(number(&reply, "now_untrusted"), 1);
+    ck_assert_int_eq(number(&reply, "credentials_revoked"), 1);
+    reply_free(&reply);
+    check_decision(&g, device.id, "deny", "untrusted");
 }
 END_TEST
 
@@ -151,7 +174,8 @@ START_TEST(what_is_asked_for_is_read_strictly) {
     expect_admin(&g, "viewer", "GET", "/v1/reappraisals/00000000000000000000000000000000", NULL,
                  404, "not_found");
     struct reply reply = admin(&g, "viewer", "GET", "/v1/reappraisals", NULL);
-    ck_assert_uint_eq(json_array_size(json_object_get(reply.json, "items")), 0);
+    /* That of the baseline's activation alone. */
+    ck_assert_uint_eq(json_array_size(json_object_get(reply.json, "items")), 1);
     reply_free(&reply);
 }
 END_TEST
@@ -330,6 +354,7 @@ int main(void) {
     tcase_add_checked_fixture(t, start, stop);
     tcase_add_test(t, who_fails_is_denied_at_once_when_that_is_asked_for);
     tcase_add_test(t, who_fails_keeps_a_lease_otherwise_and_it_is_shown);
+    tcase_add_test(t, revoked_baseline_takes_along_at_once_whom_it_admitted);
     tcase_add_test(t, nobody_is_found_anew_when_nothing_changed);
     tcase_add_test(t, what_is_asked_for_is_read_strictly);
     tcase_add_test(t, jobs_are_listed_newest_first_and_one_that_ended_is_not_cancelled);
