@@ -3,7 +3,8 @@
 # Profile, crypto-agile format), together with the extends that make a TPM agree with it.
 #
 #   bootlog.sh boot LOG               a whole boot: firmware, Secure Boot, shim, GRUB, kernel, command line
-#   bootlog.sh add LOG PCR TYPE TEXT  one more event at the log's end; its digest covers TEXT
+#   bootlog.sh add LOG PCR TYPE TEXT  one more event at the log's end: an image whose path TEXT is, GRUB's
+#                                     command line after "kernel_cmdline: ", or else what TEXT says
 #
 # Both print one line an event, "PCR:sha256=HEX", in the order of the extends: what tpm2_pcrextend takes.
 #
@@ -97,16 +98,17 @@ variable() { # GUID NAME DATA
 
 # An EFI_SIGNATURE_LIST with one entry; what stands for the certificate is made from a name.
 signature_list() {
-    contents=$(hash sha512 "$(text "certificate of $1")")
-    printf '%s' "a159c0a5e494a74a87b5ab155c2bf072$(u32 $((28 + 16 + 64)))$(u32 0)$(u32 $((16 + 64)))"
-    printf '%s' "bd9afa775903324dbd6028f4e78f784b$contents"
+    printf '%s' "a159c0a5e494a74a87b5ab155c2bf072$(u32 $((28 + 16 + 68)))$(u32 0)$(u32 $((16 + 68)))"
+    signature_data "$1"
 }
+# Its owner, and DER that is a certificate no further than its frame.
+signature_data() { printf '%s' "bd9afa775903324dbd6028f4e78f784b30420440$(hash sha512 "$(text "certificate of $1")")"; }
 
 # UEFI_IMAGE_LOAD_EVENT with a file-path device path; the digest stands for the image's Authenticode one.
-image() { # PATH NAME
+image() { # PATH NAME [PCR]
     name=$(utf16 "$1")0000
     path=0404$(u16 $(($(size "$name") + 4)))${name}7fff0400
-    event 4 EV_EFI_BOOT_SERVICES_APPLICATION \
+    event "${3-4}" EV_EFI_BOOT_SERVICES_APPLICATION \
         "$(u64 $((0x7e00000)))$(u64 $((0x100000)))$(u64 0)$(u64 "$(size "$path")")$path" "$(text "image $2")"
 }
 
@@ -131,7 +133,7 @@ boot() {
         event $pcr EV_SEPARATOR 00000000
     done
     event 4 EV_EFI_ACTION "$(text 'Calling EFI Application from Boot Option')"
-    event 7 EV_EFI_VARIABLE_AUTHORITY "$(variable $efi_image_security db "$(hash sha512 "$(text 'certificate of Acme images')")")"
+    event 7 EV_EFI_VARIABLE_AUTHORITY "$(variable $efi_image_security db "$(signature_data 'Acme images')")"
     image '\EFI\BOOT\BOOTX64.EFI' 'shim 15.8'
     event 14 EV_IPL "$(text MokList)00" "$(text 'machine owner keys')"
     image '\EFI\BOOT\grubx64.efi' 'grub 2.06'
@@ -160,7 +162,11 @@ boot)
     ;;
 add)
     [ $# -eq 5 ] || usage
-    event "$3" "$4" "$(text "$5")"
+    case "$4 $5" in
+    'EV_EFI_BOOT_SERVICES_APPLICATION '*) image "$5" "$5" "$3" ;;
+    'EV_IPL kernel_cmdline: '*) ipl "$3" 'kernel_cmdline: ' "${5#kernel_cmdline: }" ;;
+    *) event "$3" "$4" "$(text "$5")" ;;
+    esac
     printf '%s' "$out" | xxd -r -p >>"$2"
     ;;
 *) usage ;;

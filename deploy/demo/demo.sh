@@ -138,12 +138,15 @@ must device_boot edge-1
 ran 'tpm2 pcrextend 0:sha256=... 7:sha256=... 4:sha256=...'
 fact "$(wc -l <"$work/edge-1/extends") measurements, an event log of $(wc -c <"$work/edge-1/log") bytes"
 
-step 'That boot is known to be good. One operator submits its PCR values as the baseline, another approves it and puts it in force.'
+step 'That boot is known to be good. One operator submits its parts as the baseline: firmware, Secure Boot keys, shim, GRUB, kernel, command line and initrd. Another approves it and puts it in force.'
 must gateway_operator author author
 must gateway_operator approver approver
 must device_pcrs edge-1 $selection >"$work/pcrs.json"
-jq --arg model $model '{schema: "gatehouse/baseline/1", model: $model, label: "fw 1.42, linux 6.1.0-28", bank: "sha256", pcrs: .,
-    unlisted_pcrs: "report"}' "$work/pcrs.json" >"$work/body"
+must "$gatehouse" inspect "$work/edge-1/log" >"$work/boot.json"
+jq --arg model $model --slurpfile pcrs "$work/pcrs.json" -f "$demo/baseline.jq" "$work/boot.json" >"$work/body"
+ran 'gatehouse inspect binary_bios_measurements | jq -f baseline.jq'
+fact "$(jq -r '.boot_chain | map("\(.name) \(.any_of[0].label)") | "runs, in this order: " + join(", ")' "$work/body")"
+fact "$(jq -r '"command line: " + .kernel_command_line.any_of[0]' "$work/body")"
 call admin author POST /v1/models/$model/baselines "$work/body"
 expect 201
 baseline=$(field .id)
@@ -187,26 +190,28 @@ expect_decision edge-1 'allow trusted'
 chapter 'Altered code runs on the device'
 
 step 'An implant is loaded, and the firmware measured it. The device leaves that out of its log: nothing can be proven.'
-must device_runs edge-1 4 EV_EFI_BOOT_SERVICES_APPLICATION implant.efi hidden
-must device_runs edge-1 8 EV_IPL 'kernel_cmdline: module.sig_enforce=0' hidden
+implant='\EFI\BOOT\implant.efi'
+told_kernel="kernel_cmdline: $(jq -r '.facts.os.command_lines[0] | "\(.image) \(.text)"' "$work/boot.json") module.sig_enforce=0"
+must device_runs edge-1 4 EV_EFI_BOOT_SERVICES_APPLICATION "$implant" hidden
+must device_runs edge-1 8 EV_IPL "$told_kernel" hidden
 ran 'tpm2 pcrextend 4:sha256=... 8:sha256=...'
 client edge-1 attest
 client_ends 8 '(log_does_not_replay)'
 fact 'its standing stays as it was, until its lease ends; no new credential'
 
 step 'It tells the truth instead: refused, with the findings; every credential that it has is revoked.'
-sh "$demo/bootlog.sh" add "$work/edge-1/log" 4 EV_EFI_BOOT_SERVICES_APPLICATION implant.efi >/dev/null
-sh "$demo/bootlog.sh" add "$work/edge-1/log" 8 EV_IPL 'kernel_cmdline: module.sig_enforce=0' >/dev/null
+sh "$demo/bootlog.sh" add "$work/edge-1/log" 4 EV_EFI_BOOT_SERVICES_APPLICATION "$implant" >/dev/null
+sh "$demo/bootlog.sh" add "$work/edge-1/log" 8 EV_IPL "$told_kernel" >/dev/null
 client edge-1 attest
 client_ends 3 '(untrusted)'
 appraisal=$(sed -n 's/.*for the operator: //p' "$said")
 
-step 'The operator sees all of it.'
+step 'The operator sees what changed, and what to do about it.'
 call admin admin GET "/v1/appraisals/$appraisal"
 expect 200
-[ "$(field '[.findings[] | select(.severity == "deny") | "\(.code) \(.pcr)"] | join(", ")')" = 'pcr_mismatch 4, pcr_mismatch 8' ] ||
-    fail "other findings than PCR 4 and 8: $(field .findings)"
-field '.findings[] | select(.severity == "deny") | "PCR \(.pcr): expected \(.expected)", "       found    \(.found)"' |
+[ "$(field '[.findings[] | select(.severity == "deny") | "\(.code) \(.pcr)"] | join(", ")')" = 'image_unexpected 4, command_line_not_allowed 8' ] ||
+    fail "other findings than the implant and the command line: $(field .findings)"
+field '.findings[] | select(.severity == "deny") | "\(.rule): \(.remediation)"' | fold -s -w 90 |
     while IFS= read -r line; do fact "$line"; done
 
 step 'The credential is revoked, and the proxy is told to keep the device out.'

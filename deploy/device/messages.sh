@@ -12,6 +12,8 @@ code_meaning() {
     pcr_mismatch) echo 'a PCR has a value that no baseline in force names: other firmware, boot loader, kernel or settings were booted than the operators approved' ;;
     pcr_not_quoted) echo 'a baseline names a PCR that the quote does not cover' ;;
     pcr_unlisted) echo 'a PCR is quoted that no rule of the baseline names' ;;
+    image_unexpected) echo 'something ran on the way to the operating system that the operators did not approve' ;;
+    command_line_not_allowed) echo 'the kernel was given a command line that the operators did not approve' ;;
     no_active_baseline) echo 'no baseline is in force for this model yet' ;;
     # enrolment
     unknown_model) echo 'the gateway knows no such model' ;;
