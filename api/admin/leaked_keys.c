@@ -122,18 +122,26 @@ static void audit(struct change *c, const char *action, const struct leaked_key_
 
 static enum status apply_add(struct change *c, struct store_writer *writer, struct detail *detail) {
     struct leaked_key_change *k = (struct leaked_key_change *)c;
-    (void)detail;
+    char job[STORE_ID];
     enum status status = store_leaked_key_insert(writer, &k->row);
     if (status == STATUS_CONFLICT) {
         return change_fail(c, PROBLEM_ALREADY_EXISTS, status);
     }
     audit(c, "leaked_key.add", &k->row);
     c->audit.after = row_json(c, &k->row);
-    return status;
+    /* Who trusts it is cut off at once, of whatever model. */
+    const struct reappraisal_request request = {.model = "",
+                                                .cause = "leaked_key",
+                                                .enforce = ENFORCE_NOW,
+                                                .requested_by = c->r->actor,
+                                                .request_id = c->r->x->request_id};
+    return status == STATUS_OK ? reappraisal_request(writer, job, &request, c->now_ms, detail)
+                               : status;
 }
 
 static enum http_next answer_added(struct change *c) {
     struct json_out o;
+    reappraisals_wake(c->r->api->options.reappraisals);
     json_out_init(&o, c->r->x->arena, 512);
     write_row(&o, &((const struct leaked_key_change *)c)->row);
     return answer_json(c->r, 201, &o);
