@@ -4,17 +4,19 @@
 
 #include "server/appraisal/leaked_keys.h"
 #include "server/base/encoding.h"
+#include "server/fleet/reappraisal.h"
 
 #include <string.h>
 
 struct leaked_key_body {
     struct bytes sha256;
-    const char *subject, *source;
+    const char *subject, *source, *enforce;
 };
 static const struct field fields[] = {
     {"sha256", FIELD_SHA256, true, 0, 0, offsetof(struct leaked_key_body, sha256)},
     {"subject", FIELD_TEXT, false, 1, 256, offsetof(struct leaked_key_body, subject)},
     {"source", FIELD_TEXT, true, 1, 256, offsetof(struct leaked_key_body, source)},
+    {"enforce", FIELD_TEXT, false, 3, 5, offsetof(struct leaked_key_body, enforce)},
 };
 const struct shape leaked_key_shape = SHAPE(fields, struct leaked_key_body);
 
@@ -31,6 +33,7 @@ const struct shape leaked_key_query_shape = SHAPE(query_fields, struct leaked_ke
 struct leaked_key_change {
     struct change change; /* first */
     struct leaked_key_row row;
+    enum enforcement enforce;
 };
 
 /* --- reading --- */
@@ -120,23 +123,31 @@ static void audit(struct change *c, const char *action, const struct leaked_key_
     change_audit(c, action, "leaked_key", hex);
 }
 
+/* The whole fleet is held against the changed list. */
+static enum status judge_again(struct leaked_key_change *k, struct store_writer *writer,
+                               struct detail *detail) {
+    const struct request *r = k->change.r;
+    char id[STORE_ID];
+    const struct reappraisal_request request = {.model = "",
+                                                .cause = "leaked_key",
+                                                .enforce = k->enforce,
+                                                .requested_by = r->actor,
+                                                .request_id = r->x->request_id};
+    return reappraisal_request(writer, id, &request, k->change.now_ms, detail);
+}
+
 static enum status apply_add(struct change *c, struct store_writer *writer, struct detail *detail) {
     struct leaked_key_change *k = (struct leaked_key_change *)c;
-    char job[STORE_ID];
     enum status status = store_leaked_key_insert(writer, &k->row);
     if (status == STATUS_CONFLICT) {
         return change_fail(c, PROBLEM_ALREADY_EXISTS, status);
     }
+    if (status == STATUS_OK) {
+        status = judge_again(k, writer, detail);
+    }
     audit(c, "leaked_key.add", &k->row);
     c->audit.after = row_json(c, &k->row);
-    /* Who trusts it is cut off at once, of whatever model. */
-    const struct reappraisal_request request = {.model = "",
-                                                .cause = "leaked_key",
-                                                .enforce = ENFORCE_NOW,
-                                                .requested_by = c->r->actor,
-                                                .request_id = c->r->x->request_id};
-    return status == STATUS_OK ? reappraisal_request(writer, job, &request, c->now_ms, detail)
-                               : status;
+    return status;
 }
 
 static enum http_next answer_added(struct change *c) {
@@ -158,6 +169,10 @@ enum http_next leaked_key_add(struct request *r) {
     if (k == NULL) {
         return problem(r->x, PROBLEM_INTERNAL);
     }
+    k->enforce = ENFORCE_NOW;
+    if (body->enforce != NULL && !enforcement_from_name(&k->enforce, body->enforce)) {
+        return problem_detail(r->x, PROBLEM_INVALID_FIELD, "enforce: one of lease, now");
+    }
     memcpy(k->row.sha256, body->sha256.data, sizeof k->row.sha256);
     text_copy(k->row.subject, sizeof k->row.subject, body->subject == NULL ? "" : body->subject);
     text_copy(k->row.source, sizeof k->row.source, body->source);
@@ -172,7 +187,6 @@ static enum status apply_remove(struct change *c, struct store_writer *writer,
                                 struct detail *detail) {
     struct leaked_key_change *k = (struct leaked_key_change *)c;
     uint8_t sha256[32];
-    (void)detail;
     memcpy(sha256, k->row.sha256, sizeof sha256);
     enum status status = store_leaked_key_get(store_writer_reader(writer), &k->row, sha256);
     if (status != STATUS_OK) {
@@ -180,10 +194,12 @@ static enum status apply_remove(struct change *c, struct store_writer *writer,
     }
     audit(c, "leaked_key.remove", &k->row);
     c->audit.before = row_json(c, &k->row);
-    return store_leaked_key_delete(writer, sha256);
+    status = store_leaked_key_delete(writer, sha256);
+    return status == STATUS_OK ? judge_again(k, writer, detail) : status;
 }
 
 static enum http_next answer_removed(struct change *c) {
+    reappraisals_wake(c->r->api->options.reappraisals);
     return answer_empty(c->r);
 }
 
@@ -197,6 +213,7 @@ enum http_next leaked_key_remove(struct request *r) {
     if (k == NULL) {
         return problem(r->x, PROBLEM_INTERNAL);
     }
+    k->enforce = ENFORCE_LEASE;
     if (strlen(r->param[0]) != 64 ||
         hex_decode(k->row.sha256, sizeof k->row.sha256, r->param[0]) != STATUS_OK) {
         return problem(r->x, PROBLEM_NOT_FOUND);

@@ -4,6 +4,7 @@
 #include "server/base/json_out.h"
 #include "server/commands/gateway_note.h"
 #include "server/crypto/digest.h"
+#include "server/fleet/reappraisal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,11 +58,23 @@ struct configure {
     const struct list *list;
 };
 
+/* The whole fleet is held against the changed list. */
+static enum status judge_again(struct store_writer *writer, const struct audit_row *row,
+                               struct detail *detail) {
+    char id[STORE_ID];
+    const struct reappraisal_request request = {
+        .model = "", .cause = "leaked_key", .enforce = ENFORCE_NOW, .requested_by = row->actor};
+    return reappraisal_request(writer, id, &request, row->time_ms, detail);
+}
+
 /* On the committer's thread, which builds the next snapshot of the policy when this is durable. */
 static enum status apply(struct commit *commit, struct store_writer *writer,
                          struct detail *detail) {
     struct configure *c = (struct configure *)(void *)commit;
     enum status status = gateway_commit_audit(commit, writer, detail);
+    if (status == STATUS_OK) {
+        status = judge_again(writer, &c->commit.row, detail);
+    }
     return status == STATUS_OK
                ? policy_configure_leaked_keys(c->commit.gateway->policy, &c->list->keys)
                : status;

@@ -97,6 +97,7 @@ START_TEST(leaked_key_bodies_that_are_refused) {
         {"{\"sha256\":\"" ONE "\",\"source\":\"\"}", "invalid_field"},
         {"{\"sha256\":\"" ONE "\",\"source\":\"x\",\"subject\":\"\"}", "invalid_field"},
         {"{\"sha256\":\"" ONE "\",\"source\":\"x\",\"sha1\":\"11\"}", "unknown_field"},
+        {"{\"sha256\":\"" ONE "\",\"source\":\"x\",\"enforce\":\"soon\"}", "invalid_field"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         expect_admin(&g, "admin", "POST", KEYS, cases[i].body, 400, cases[i].code);
@@ -124,6 +125,34 @@ START_TEST(leaked_key_is_not_removed_by_one_person_where_two_are_asked_for) {
 }
 END_TEST
 
+static void expect_jobs(const char *const *enforce, size_t num) {
+    struct reply reply = admin(&g, "viewer", "GET", "/v1/reappraisals", NULL);
+    expect_status(reply, 200);
+    const json_t *items = json_object_get(reply.json, "items");
+    ck_assert_uint_eq(json_array_size(items), num);
+    for (size_t i = 0; i < num; i++) { /* newest first */
+        const json_t *job = json_array_get(items, num - 1 - i);
+        ck_assert_str_eq(json_string_value(json_object_get(job, "cause")), "leaked_key");
+        ck_assert_str_eq(json_string_value(json_object_get(job, "enforce")), enforce[i]);
+    }
+    reply_free(&reply);
+}
+
+START_TEST(the_fleet_is_judged_again_when_the_list_changes_and_only_then) {
+    static const char *const enforce[] = {"now", "lease", "lease"};
+    expect_jobs(enforce, 0);
+    expect_admin(&g, "admin", "POST", KEYS, ADD(ONE), 201, NULL);
+    expect_jobs(enforce, 1);
+    expect_admin(&g, "admin", "POST", KEYS, ADD(ONE), 409, "already_exists");
+    expect_jobs(enforce, 1);
+    expect_admin(&g, "admin", "POST", KEYS,
+                 "{\"sha256\":\"" TWO "\",\"source\":\"x\",\"enforce\":\"lease\"}", 201, NULL);
+    expect_jobs(enforce, 2);
+    expect_admin(&g, "admin", "DELETE", KEYS "/" ONE, NULL, 204, NULL);
+    expect_jobs(enforce, 3);
+}
+END_TEST
+
 START_TEST(leaked_key_that_could_not_be_stored_is_not_in_force) {
     gateway_break_store(&g, true);
     expect_admin(&g, "admin", "POST", KEYS, ADD(ONE), 503, NULL);
@@ -144,6 +173,7 @@ int main(void) {
     tcase_add_test(tests, leaked_key_bodies_that_are_refused);
     tcase_add_test(tests, leaked_keys_are_changed_by_admins_only);
     tcase_add_test(tests, leaked_key_is_not_removed_by_one_person_where_two_are_asked_for);
+    tcase_add_test(tests, the_fleet_is_judged_again_when_the_list_changes_and_only_then);
     tcase_add_test(tests, leaked_key_that_could_not_be_stored_is_not_in_force);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
