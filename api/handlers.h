@@ -56,6 +56,7 @@ enum http_next baseline_submit(struct request *r);
 enum http_next baseline_withdraw(struct request *r);
 enum http_next baseline_approve(struct request *r);
 enum http_next baseline_reject(struct request *r);
+extern const struct shape baseline_end_shape;
 extern const struct shape baseline_activate_shape, baseline_deprecate_shape;
 enum http_next baseline_activate(struct request *r);
 enum http_next baseline_unschedule(struct request *r);

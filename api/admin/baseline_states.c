@@ -20,6 +20,7 @@ struct step_change {
     int64_t activate_at, grace_until, grace_s; /* 0: not given */
     char (*replaces)[STORE_ID];
     size_t num_replaces;
+    enum enforcement enforce; /* 0: not given */
 };
 
 static bool takes_two(const struct request *r) {
@@ -174,8 +175,11 @@ static enum status apply(struct change *c, struct store_writer *writer, struct d
     struct step_change *s = (struct step_change *)c;
     struct arena *arena = c->r->x->arena;
     const enum baseline_step asked = s->step;
-    const struct baseline_actor by = {c->r->actor, c->r->operator_name, c->r->x->request_id,
-                                      c->now_ms};
+    const struct baseline_actor by = {.actor = c->r->actor,
+                                      .name = c->r->operator_name,
+                                      .request_id = c->r->x->request_id,
+                                      .now_ms = c->now_ms,
+                                      .enforce = s->enforce};
     enum status status = get_row(s, writer, detail);
     if (status == STATUS_OK) {
         status = check_step(s, writer, detail);
@@ -244,12 +248,40 @@ enum http_next baseline_unschedule(struct request *r) {
     return take_step(r, STEP_UNSCHEDULE);
 }
 
+/* What becomes of devices that fail then. False: answered. */
+static bool read_enforce(struct step_change *s, const char *name) {
+    if (name == NULL || enforcement_from_name(&s->enforce, name)) {
+        return true;
+    }
+    (void)problem_detail(s->change.r->x, PROBLEM_INVALID_FIELD, "enforce: one of lease, now");
+    return false;
+}
+
+struct enforcement_body {
+    const char *enforce;
+};
+static const struct field enforcement_fields[] = {
+    {"enforce", FIELD_TEXT, false, 3, 5, offsetof(struct enforcement_body, enforce)},
+};
+const struct shape baseline_end_shape = SHAPE(enforcement_fields, struct enforcement_body);
+
+static enum http_next end(struct request *r, enum baseline_step step) {
+    struct step_change *s = step_new(r, step);
+    if (s == NULL) {
+        return problem(r->x, PROBLEM_INTERNAL);
+    }
+    return read_enforce(s, ((const struct enforcement_body *)r->body)->enforce) &&
+                   read_if_match(r, &s->version)
+               ? change_submit(&s->change)
+               : HTTP_ANSWER;
+}
+
 enum http_next baseline_retire(struct request *r) {
-    return take_step(r, STEP_RETIRE);
+    return end(r, STEP_RETIRE);
 }
 
 enum http_next baseline_revoke(struct request *r) {
-    return take_step(r, STEP_REVOKE);
+    return end(r, STEP_REVOKE);
 }
 
 enum http_next baseline_reject(struct request *r) {
@@ -267,6 +299,7 @@ struct activation_body {
     const char *at;
     struct id_list replaces;
     int64_t grace_s; /* 0: not given */
+    const char *enforce;
 };
 
 static const struct field activation_fields[] = {
@@ -275,6 +308,7 @@ static const struct field activation_fields[] = {
      offsetof(struct activation_body, replaces)},
     {"grace_s", FIELD_INTEGER, false, 1, BASELINE_GRACE_MAX_S,
      offsetof(struct activation_body, grace_s)},
+    {"enforce", FIELD_TEXT, false, 3, 5, offsetof(struct activation_body, enforce)},
 };
 const struct shape baseline_activate_shape = SHAPE(activation_fields, struct activation_body);
 
@@ -324,8 +358,13 @@ enum http_next baseline_activate(struct request *r) {
         return problem(r->x, PROBLEM_INTERNAL);
     }
     if (!read_time(r, "at", body->at, change_now(&s->change), &s->activate_at) ||
-        !read_replaces(s, &body->replaces)) {
+        !read_replaces(s, &body->replaces) || !read_enforce(s, body->enforce)) {
         return HTTP_ANSWER;
+    }
+    if (s->activate_at != 0 && s->enforce == ENFORCE_NOW) {
+        return problem_detail(r->x, PROBLEM_INVALID_FIELD,
+                              "enforce: an activation that is scheduled takes nothing away before "
+                              "leases end; POST /v1/reappraisals does, then");
     }
     if ((body->replaces.num > 0) != (body->grace_s != 0)) {
         return problem_detail(r->x, PROBLEM_MISSING_FIELD,

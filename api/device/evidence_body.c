@@ -223,7 +223,7 @@ static enum status read_nonce(struct reading *reading, struct bytes *out) {
 static enum status read_log_sha256(struct reading *reading, struct evidence_body *out,
                                    const char *path) {
     char hex[2 * sizeof out->log_sha256 + 1] = {0};
-    struct bytes text;
+    struct bytes text = {0};
     enum status status = read_text(reading, &text, path);
     if (status != STATUS_OK) {
         return status;

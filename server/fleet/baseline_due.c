@@ -1,23 +1,11 @@
 #include "server/fleet/baseline_due.h"
 
 #include "server/fleet/baseline_life.h"
-#include "server/fleet/reappraisal.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum { ARENA_MAX = 1 << 26 };
-
-static enum status judge_again(struct store_writer *writer, const struct baseline_row *row,
-                               const char *cause, int64_t now_ms, struct detail *detail) {
-    char id[STORE_ID];
-    const struct reappraisal_request request = {.model = row->model,
-                                                .cause = cause,
-                                                .baseline_id = row->id,
-                                                .enforce = ENFORCE_LEASE,
-                                                .requested_by = "system"};
-    return reappraisal_request(writer, id, &request, now_ms, detail);
-}
 
 /* As when it was scheduled. INVALID, LIMIT: it may not be in force now, and the detail says why. */
 static enum status check(struct store_reader *reader, struct arena *arena,
@@ -38,7 +26,8 @@ static enum status activate(struct store_writer *writer, struct arena *arena,
                             struct detail *detail) {
     char who[STORE_NAME];
     (void)snprintf(who, sizeof who, "%s", row->activated_by);
-    const struct baseline_actor by = {"system", who, "", now_ms};
+    const struct baseline_actor by = {
+        .actor = "system", .name = who, .request_id = "", .now_ms = now_ms};
     struct detail why = {0};
     enum status status = check(store_writer_reader(writer), arena, row, &why);
     if (status == STATUS_INVALID || status == STATUS_LIMIT) {
@@ -53,16 +42,14 @@ static enum status activate(struct store_writer *writer, struct arena *arena,
         status = baseline_write_step(writer, arena, row, STEP_ACTIVATE, &by, detail);
     }
     *out = DUE_ACTIVATED;
-    return status == STATUS_OK ? judge_again(writer, row, "baseline_activated", now_ms, detail)
-                               : status;
+    return status;
 }
 
 static enum status retire(struct store_writer *writer, struct arena *arena,
                           struct baseline_row *row, int64_t now_ms, struct detail *detail) {
-    const struct baseline_actor by = {"system", "", "", now_ms};
-    enum status status = baseline_write_step(writer, arena, row, STEP_RETIRE, &by, detail);
-    return status == STATUS_OK ? judge_again(writer, row, "baseline_grace_ended", now_ms, detail)
-                               : status;
+    const struct baseline_actor by = {
+        .actor = "system", .name = "", .request_id = "", .now_ms = now_ms};
+    return baseline_write_step(writer, arena, row, STEP_RETIRE, &by, detail);
 }
 
 enum status baseline_due_step(struct store_writer *writer, enum baseline_due *out, int64_t now_ms,

@@ -166,8 +166,7 @@ enum status baseline_check_number(struct store_reader *reader, struct arena *are
 
 /* --- writing --- */
 
-/* What changes what is in force is held against the fleet: a revocation at once, the rest as leases run
- * out. */
+/* What changes what is in force is held against the fleet. */
 static enum status reappraise(struct store_writer *writer, const struct baseline_row *row,
                               enum baseline_step step, const struct baseline_actor *by,
                               struct detail *detail) {
@@ -181,11 +180,11 @@ static enum status reappraise(struct store_writer *writer, const struct baseline
     if (causes[step] == NULL) {
         return STATUS_OK;
     }
+    enum enforcement usual = step == STEP_REVOKE ? ENFORCE_NOW : ENFORCE_LEASE;
     const struct reappraisal_request request = {.model = row->model,
                                                 .cause = causes[step],
                                                 .baseline_id = row->id,
-                                                .enforce = step == STEP_REVOKE ? ENFORCE_NOW
-                                                                               : ENFORCE_LEASE,
+                                                .enforce = by->enforce != 0 ? by->enforce : usual,
                                                 .requested_by = by->actor,
                                                 .request_id = by->request_id};
     return reappraisal_request(writer, id, &request, by->now_ms, detail);

@@ -52,9 +52,11 @@ struct baseline_actor {
     const char *name;       /* of the operator in whose name it happens */
     const char *request_id; /* "": none */
     int64_t now_ms;
+    enum enforcement
+        enforce; /* of the re-appraisal; 0: at once for a revocation, else as leases end */
 };
 /* Takes a step with what the row is now, in the writer's transaction: row, version and audit entry; and the re-appraisal
- * of what changes what is in force, of a revocation with ENFORCE_NOW.
+ * of the model by what changes what is in force.
  * CONFLICT: somebody changed it; STORAGE, MEMORY. */
 MUST_USE enum status baseline_write_step(struct store_writer *writer, struct arena *arena,
                                          struct baseline_row *row, enum baseline_step step,

@@ -1,5 +1,6 @@
 /* concurrent */
 /* Re-appraisals and previews over the API, from evidence that devices gave. */
+#include "server/base/clock.h"
 #include "tests/unit/api_fixture.h"
 
 #include <check.h>
@@ -53,10 +54,14 @@ static int64_t number(const struct reply *reply, const char *member) {
     return json_integer_value(json_object_get(reply->json, member));
 }
 
-static void step(const char *what) {
+static void step_as(const char *what, const char *body, unsigned status, const char *code) {
     char target[128];
     (void)snprintf(target, sizeof target, "/v1/baselines/%s/%s", baseline, what);
-    expect_admin(&g, "approver", "POST", target, "{}", 200, NULL);
+    expect_admin(&g, "approver", "POST", target, body, status, code);
+}
+
+static void step(const char *what) {
+    step_as(what, "{}", 200, NULL);
 }
 
 /* The job that the latest step asked for, once it has ended. */
@@ -137,6 +142,47 @@ START_TEST(revoked_baseline_takes_along_at_once_whom_it_admitted) {
     ck_assert_int_eq(number(&reply, "credentials_revoked"), 1);
     reply_free(&reply);
     check_decision(&g, device.id, "deny", "untrusted");
+}
+END_TEST
+
+START_TEST(retired_baseline_takes_along_at_once_whom_it_admitted_when_that_is_said) {
+    step_as("retire", "{\"enforce\":\"now\"}", 200, NULL);
+    struct reply reply = wait_for_step("baseline_retired");
+    ck_assert_str_eq(reply_text(&reply, "enforce"), "now");
+    ck_assert_int_eq(number(&reply, "credentials_revoked"), 1);
+    reply_free(&reply);
+    check_decision(&g, device.id, "deny", "untrusted");
+}
+END_TEST
+
+START_TEST(revoked_baseline_leaves_leases_when_that_is_said) {
+    step_as("revoke", "{\"enforce\":\"lease\"}", 200, NULL);
+    struct reply reply = wait_for_step("baseline_revoked");
+    ck_assert_str_eq(reply_text(&reply, "enforce"), "lease");
+    ck_assert_int_eq(number(&reply, "now_untrusted"), 1);
+    ck_assert_int_eq(number(&reply, "credentials_revoked"), 0);
+    reply_free(&reply);
+    check_decision(&g, device.id, "allow", "trusted");
+}
+END_TEST
+
+START_TEST(enforcement_that_is_none_changes_nothing) {
+    step_as("retire", "{\"enforce\":\"soon\"}", 400, "invalid_field");
+    step_as("revoke", "{\"enforce\":true}", 400, "invalid_field");
+    step_as("activate", "{\"enforce\":\"soon\"}", 400, "invalid_field");
+    step_as("deprecate", "{\"enforce\":\"now\",\"grace_s\":60}", 400, "unknown_field");
+    struct reply reply = get("/v1/baselines", baseline);
+    ck_assert_str_eq(reply_text(&reply, "state"), "active");
+    reply_free(&reply);
+    check_decision(&g, device.id, "allow", "trusted");
+}
+END_TEST
+
+START_TEST(what_is_scheduled_takes_nothing_away_at_once) {
+    char body[128], at[RFC3339_SIZE];
+    rfc3339_format(at, clock_unix() + 3600);
+    (void)snprintf(body, sizeof body, "{\"enforce\":\"now\",\"at\":\"%s\"}", at);
+    step_as("activate", body, 400, "invalid_field");
 }
 END_TEST
 
@@ -355,6 +401,10 @@ int main(void) {
     tcase_add_test(t, who_fails_is_denied_at_once_when_that_is_asked_for);
     tcase_add_test(t, who_fails_keeps_a_lease_otherwise_and_it_is_shown);
     tcase_add_test(t, revoked_baseline_takes_along_at_once_whom_it_admitted);
+    tcase_add_test(t, retired_baseline_takes_along_at_once_whom_it_admitted_when_that_is_said);
+    tcase_add_test(t, revoked_baseline_leaves_leases_when_that_is_said);
+    tcase_add_test(t, enforcement_that_is_none_changes_nothing);
+    tcase_add_test(t, what_is_scheduled_takes_nothing_away_at_once);
     tcase_add_test(t, nobody_is_found_anew_when_nothing_changed);
     tcase_add_test(t, what_is_asked_for_is_read_strictly);
     tcase_add_test(t, jobs_are_listed_newest_first_and_one_that_ended_is_not_cancelled);

@@ -115,6 +115,36 @@ START_TEST(a_grace_that_is_over_retires) {
 }
 END_TEST
 
+/* One job each, not two for the same change. */
+static size_t jobs(const char *cause) {
+    struct reappraisal_row *row;
+    size_t num;
+    ck_assert_int_eq(store_reappraisal_list(f.reader, &f.arena, &row, &num,
+                                            &(struct reappraisal_filter){0},
+                                            (struct store_page){"", 100}),
+                     STATUS_OK);
+    for (size_t i = 0; i < num; i++) {
+        ck_assert_str_eq(row[i].cause, cause);
+        ck_assert_int_eq(row[i].enforce, ENFORCE_LEASE);
+        ck_assert_str_eq(row[i].requested_by, "system");
+    }
+    return num;
+}
+
+START_TEST(what_the_clock_activates_is_judged_once) {
+    put_scheduled(1, 0, 1000);
+    ck_assert_int_eq(due(1000), DUE_ACTIVATED);
+    ck_assert_uint_eq(jobs("baseline_activated"), 1);
+}
+END_TEST
+
+START_TEST(what_the_clock_retires_is_judged_once) {
+    put_deprecated(2, 1000);
+    ck_assert_int_eq(due(1000), DUE_RETIRED);
+    ck_assert_uint_eq(jobs("baseline_retired"), 1);
+}
+END_TEST
+
 START_TEST(without_an_end_a_deprecated_baseline_stays) {
     put_deprecated(1, 0);
     ck_assert_int_eq(due(1000000), DUE_NOTHING);
@@ -217,6 +247,8 @@ int main(void) {
     tcase_add_test(t, a_scheduled_baseline_is_activated_when_its_time_has_come);
     tcase_add_test(t, a_step_by_itself_is_audited_as_the_systems);
     tcase_add_test(t, a_grace_that_is_over_retires);
+    tcase_add_test(t, what_the_clock_activates_is_judged_once);
+    tcase_add_test(t, what_the_clock_retires_is_judged_once);
     tcase_add_test(t, without_an_end_a_deprecated_baseline_stays);
     tcase_add_test(t, what_was_missed_is_made_up_for_in_order);
     tcase_add_test(t, a_clock_that_goes_back_undoes_nothing);
