@@ -2,13 +2,10 @@
  * plane takes of them, and when it stops. */
 /* concurrent */
 #include "api/idevid.h"
-#include "server/base/clock.h"
 #include "server/base/encoding.h"
-#include "server/crypto/der.h"
 #include "server/crypto/oid.h"
 #include "server/identity/device_id.h"
-#include "tests/unit/api_fixture.h"
-#include "tests/unit/cert_fixture.h"
+#include "tests/unit/factory_fixture.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -18,7 +15,7 @@
 #define LITERAL(text) bytes_of("" text, sizeof(text) - 1)
 #define TRUST         "/v1/models/acme-edge9/idevid-trust"
 
-enum { DAY = 86400, ROOT = 0, MIDDLE = 1, LEAF = 2, OTHER = 3 };
+enum { ROOT = 0, MIDDLE = FACTORY_MIDDLE, LEAF = 2, OTHER = 3 };
 
 static struct gateway g;
 static struct soft_device device;
@@ -26,53 +23,10 @@ static struct arena arena;
 static struct bytes root, middle, leaf;
 static char body[BODY_SIZE];
 
-/* CN and a serialNumber; NULL: none. */
-static struct bytes name_with(const char *serial, unsigned tag) {
-    uint8_t *buffer = arena_alloc(&arena, 512);
-    struct writer w = writer_of(buffer, 512);
-    size_t name = der_open(&w, DER_SEQUENCE);
-    const struct bytes oids[] = {DER_OID_OF(OID_COMMON_NAME), DER_OID_OF(OID_SERIAL_NUMBER)};
-    const char *values[] = {"unit", serial};
-    for (size_t i = 0; i < 2 && values[i] != NULL; i++) {
-        size_t set = der_open(&w, DER_SET), pair = der_open(&w, DER_SEQUENCE);
-        der_write(&w, DER_OID, oids[i]);
-        der_write(&w, i == 0 ? (unsigned)DER_UTF8_STRING : tag, bytes_of_text(values[i]));
-        der_close(&w, pair);
-        der_close(&w, set);
-    }
-    der_close(&w, name);
-    ck_assert(!w.overflow);
-    return writer_bytes(&w);
-}
-
-static struct bytes make(struct cert_spec spec) {
-    int64_t now = clock_unix();
-    spec.not_before = now - DAY;
-    if (spec.not_after != 253402300799 && spec.not_after != 1) {
-        spec.not_after = now + DAY;
-    }
-    return arena_bytes(&arena, cert_make(&spec));
-}
-
-static struct cert_spec leaf_spec(const char *serial, size_t key) {
-    struct cert_spec spec = cert_leaf("unit", key, "middle", MIDDLE);
-    spec.subject_name = name_with(serial, DER_PRINTABLE_STRING);
-    spec.not_after = 253402300799;
-    return spec;
-}
-
-static const char *text_json(const char *member, const char *text) {
-    json_t *json = json_pack("{s:s}", member, text);
-    char *dumped = json_dumps(json, 0);
-    const char *kept = arena_text(&arena, dumped);
-    free(dumped);
-    json_decref(json);
-    return kept;
-}
-
 static void trust(const char *target, const struct bytes *der, size_t num) {
     const char *pem = (const char *)cert_pem(&arena, der, num).data;
-    expect_admin(&g, "admin", "POST", target, text_json("certificates", pem), 201, NULL);
+    expect_admin(&g, "admin", "POST", target, factory_text_json(&arena, "certificates", pem), 201,
+                 NULL);
 }
 
 static void start(void) {
@@ -80,9 +34,9 @@ static void start(void) {
     gateway_add_model(&g, "acme-edge9");
     device_init(&device, "acme-edge9");
     arena_init(&arena, 1 << 24);
-    root = make(cert_ca("root", ROOT, "root", ROOT));
-    middle = make(cert_ca("middle", MIDDLE, "root", ROOT));
-    leaf = make(leaf_spec("SN-0001", LEAF));
+    root = factory_make(&arena, cert_ca("root", ROOT, "root", ROOT));
+    middle = factory_make(&arena, cert_ca("middle", MIDDLE, "root", ROOT));
+    leaf = factory_make(&arena, factory_leaf(&arena, "SN-0001", LEAF));
     trust(TRUST, &root, 1);
 }
 
@@ -101,27 +55,6 @@ static const char *ak_base64(const struct soft_device *d) {
     return text;
 }
 
-/* NULL and empty members are left out. */
-static const char *registration(const char *model, const struct bytes *der, size_t num,
-                                const char *ak, const char *ek_sha256) {
-    json_t *json = json_pack("{s:s}", "model", model);
-    if (num > 0) {
-        const char *pem = (const char *)cert_pem(&arena, der, num).data;
-        ck_assert_int_eq(json_object_set_new(json, "idevid_certificate", json_string(pem)), 0);
-    }
-    if (ak != NULL) {
-        ck_assert_int_eq(json_object_set_new(json, "ak_public", json_string(ak)), 0);
-    }
-    if (ek_sha256 != NULL) {
-        ck_assert_int_eq(json_object_set_new(json, "ek_sha256", json_string(ek_sha256)), 0);
-    }
-    char *dumped = json_dumps(json, 0);
-    const char *kept = arena_text(&arena, dumped);
-    free(dumped);
-    json_decref(json);
-    return kept;
-}
-
 static void refuse(const char *text, unsigned status, const char *code, const char *reason) {
     struct reply reply = admin(&g, "admin", "POST", "/v1/devices", text);
     check_code(&reply, status, code);
@@ -129,26 +62,16 @@ static void refuse(const char *text, unsigned status, const char *code, const ch
     reply_free(&reply);
 }
 
-/* What TLS would say of the peer. */
-static struct caller peer_of(const struct bytes *chain, size_t num, bool vouched) {
-    struct caller caller = caller_nobody();
-    caller.peer.authenticated = true;
-    caller.peer.vouched = vouched;
-    caller.peer.num_chain = num;
-    memcpy(caller.peer.chain, chain, num * sizeof *chain);
-    digest_compute(HASH_SHA256, chain[0], caller.peer.leaf_sha256);
-    return caller;
-}
-
 /* By its factory certificate alone. */
 static void register_alone(void) {
     struct bytes chain[] = {leaf, middle};
-    struct reply reply = admin(&g, "operator", "POST", "/v1/devices",
-                               registration("acme-edge9", chain, 2, ak_base64(&device), NULL));
+    struct reply reply =
+        admin(&g, "operator", "POST", "/v1/devices",
+              factory_registration(&arena, "acme-edge9", chain, 2, ak_base64(&device), NULL));
     expect_status(reply, 201);
     (void)snprintf(device.id, sizeof device.id, "%s", reply_text(&reply, "id"));
     reply_free(&reply);
-    device.caller = peer_of(chain, 2, true);
+    device.caller = factory_peer(chain, 2, true);
 }
 
 static bool vouches(const struct bytes *chain, size_t num) {
@@ -209,7 +132,12 @@ START_TEST(registration_by_a_certificate_that_does_not_hold_is_refused) {
     memset(digits, '7', 65);
     digits[65] = '\0';
     for (size_t i = 0; i < 8; i++) {
-        spec[i] = leaf_spec(i == 0 ? NULL : i == 1 ? digits : i == 2 ? "a\nb" : "SN-1", LEAF);
+        spec[i] = factory_leaf(&arena,
+                               i == 0   ? NULL
+                               : i == 1 ? digits
+                               : i == 2 ? "a\nb"
+                                        : "SN-1",
+                               LEAF);
     }
     spec[3].ca = 1;
     spec[4].key_usage = 0x20;
@@ -219,15 +147,17 @@ START_TEST(registration_by_a_certificate_that_does_not_hold_is_refused) {
     spec[7].validity = bytes_of(NULL, 0);
     const char *ak = ak_base64(&device);
     for (size_t i = 0; i < 8; i++) {
-        struct bytes chain[] = {make(spec[i]), middle};
-        refuse(registration("acme-edge9", chain, 2, ak, NULL), 422, "idevid_untrusted", reasons[i]);
+        struct bytes chain[] = {factory_make(&arena, spec[i]), middle};
+        refuse(factory_registration(&arena, "acme-edge9", chain, 2, ak, NULL), 422,
+               "idevid_untrusted", reasons[i]);
     }
     struct bytes chain[] = {leaf, middle};
-    refuse(registration("acme-edge9", chain, 1, ak, NULL), 422, "idevid_untrusted",
+    refuse(factory_registration(&arena, "acme-edge9", chain, 1, ak, NULL), 422, "idevid_untrusted",
            "no trusted issuer 'CN=middle'");
     gateway_add_model(&g, "other");
-    refuse(registration("other", chain, 2, ak, NULL), 422, "idevid_untrusted", "trusts no maker");
-    refuse(registration("none", chain, 2, ak, NULL), 422, "unknown_model", "none");
+    refuse(factory_registration(&arena, "other", chain, 2, ak, NULL), 422, "idevid_untrusted",
+           "trusts no maker");
+    refuse(factory_registration(&arena, "none", chain, 2, ak, NULL), 422, "unknown_model", "none");
 }
 END_TEST
 
@@ -240,27 +170,35 @@ START_TEST(registration_that_lacks_or_mistakes_the_ak_is_refused) {
     base64_encode(ek, writer_bytes(&w));
     const char *ak = ak_base64(&device), *digest = "9f86d081884c7d659a2feaa0c55ad015"
                                                    "a3bf4f1b2b0b822cd15d6c15b0f00a08";
-    refuse(registration("acme-edge9", chain, 2, NULL, NULL), 400, "missing_field", "ak_public");
-    refuse(registration("acme-edge9", chain, 2, ek, NULL), 422, "ak_unacceptable", "sign");
-    refuse(registration("acme-edge9", chain, 2, "AAAA", NULL), 400, "invalid_field", "ak_public");
-    refuse(registration("acme-edge9", chain, 2, "?", NULL), 400, "invalid_field", "ak_public");
-    refuse(registration("acme-edge9", chain, 2, ak, digest), 400, "invalid_field", "ak_public");
-    refuse(registration("acme-edge9", NULL, 0, ak, digest), 400, "missing_field",
+    refuse(factory_registration(&arena, "acme-edge9", chain, 2, NULL, NULL), 400, "missing_field",
+           "ak_public");
+    refuse(factory_registration(&arena, "acme-edge9", chain, 2, ek, NULL), 422, "ak_unacceptable",
+           "sign");
+    refuse(factory_registration(&arena, "acme-edge9", chain, 2, "AAAA", NULL), 400, "invalid_field",
+           "ak_public");
+    refuse(factory_registration(&arena, "acme-edge9", chain, 2, "?", NULL), 400, "invalid_field",
+           "ak_public");
+    refuse(factory_registration(&arena, "acme-edge9", chain, 2, ak, digest), 400, "invalid_field",
+           "ak_public");
+    refuse(factory_registration(&arena, "acme-edge9", NULL, 0, ak, digest), 400, "missing_field",
            "idevid_certificate");
-    refuse(text_json("idevid_certificate", "x"), 400, "invalid_field", "idevid_certificate");
+    refuse(factory_text_json(&arena, "idevid_certificate", "x"), 400, "invalid_field",
+           "idevid_certificate");
 }
 END_TEST
 
 START_TEST(factory_certificate_and_ak_are_of_one_device_only) {
     register_alone();
     struct bytes chain[] = {leaf, middle};
-    refuse(registration("acme-edge9", chain, 2, ak_base64(&device), NULL), 409, "ak_in_use", "");
+    refuse(factory_registration(&arena, "acme-edge9", chain, 2, ak_base64(&device), NULL), 409,
+           "ak_in_use", "");
     struct soft_device other;
     device_init(&other, "acme-edge9");
-    refuse(registration("acme-edge9", chain, 2, ak_base64(&other), NULL), 409, "already_exists",
-           "");
-    struct bytes second[] = {make(leaf_spec("SN-0002", OTHER)), middle};
-    refuse(registration("acme-edge9", second, 2, ak_base64(&device), NULL), 409, "ak_in_use", "");
+    refuse(factory_registration(&arena, "acme-edge9", chain, 2, ak_base64(&other), NULL), 409,
+           "already_exists", "");
+    struct bytes second[] = {factory_make(&arena, factory_leaf(&arena, "SN-0002", OTHER)), middle};
+    refuse(factory_registration(&arena, "acme-edge9", second, 2, ak_base64(&device), NULL), 409,
+           "ak_in_use", "");
     device_cleanup(&other);
 }
 END_TEST
@@ -271,7 +209,7 @@ START_TEST(model_that_wants_keys_in_the_tpm_takes_no_device_by_its_certificate_a
     expect_status(reply, 200);
     reply_free(&reply);
     struct bytes chain[] = {leaf, middle};
-    refuse(registration("acme-edge9", chain, 2, ak_base64(&device), NULL), 422,
+    refuse(factory_registration(&arena, "acme-edge9", chain, 2, ak_base64(&device), NULL), 422,
            "key_certification_required", "");
 }
 END_TEST
@@ -280,16 +218,18 @@ END_TEST
 
 START_TEST(nobody_else_is_vouched_for) {
     register_alone();
-    struct cert_spec stranger = leaf_spec("SN-0001", LEAF);
+    struct cert_spec stranger = factory_leaf(&arena, "SN-0001", LEAF);
     stranger.issuer = "root";
-    stranger.signer = OTHER;                                    /* by a root of the same name */
-    struct bytes others[] = {make(leaf_spec("SN-0002", LEAF)),  /* the device's key */
-                             make(leaf_spec("SN-0001", OTHER)), /* the device's serial number */
-                             make(stranger), root, middle};
+    stranger.signer = OTHER; /* by a root of the same name */
+    struct bytes others[] = {
+        factory_make(&arena, factory_leaf(&arena, "SN-0002", LEAF)), /* the device's key */
+        factory_make(&arena,
+                     factory_leaf(&arena, "SN-0001", OTHER)), /* the device's serial number */
+        factory_make(&arena, stranger), root, middle};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         struct bytes chain[] = {others[i], middle};
         ck_assert_msg(!vouches(chain, 2), "%zu", i);
-        struct caller caller = peer_of(chain, 2, true);
+        struct caller caller = factory_peer(chain, 2, true);
         ask_self(&caller, 403, "forbidden");
     }
     struct bytes garbage[] = {LITERAL("\x30\x00"), middle};
@@ -299,7 +239,7 @@ END_TEST
 
 START_TEST(chain_without_its_intermediate_holds_once_the_model_has_it) {
     register_alone();
-    struct caller alone = peer_of(&leaf, 1, true);
+    struct caller alone = factory_peer(&leaf, 1, true);
     ck_assert(!vouches(&leaf, 1));
     ask_self(&alone, 403, "forbidden");
     trust(TRUST, &middle, 1);
@@ -373,7 +313,7 @@ START_TEST(certificates_of_ours_and_of_makers_do_not_pass_for_each_other) {
     /* Bound as a factory certificate, but verified by the plane's anchors. */
     register_alone();
     struct bytes chain[] = {leaf, middle};
-    struct caller caller = peer_of(chain, 2, false);
+    struct caller caller = factory_peer(chain, 2, false);
     ask_self(&caller, 403, "forbidden");
     /* Issued by us, but vouched for. */
     struct soft_device other;
@@ -415,12 +355,12 @@ START_TEST(device_with_an_ek_uses_its_factory_certificate_once_it_has_enrolled) 
     ck_assert_int_eq(public_key_spki_sha256(digest, &device.tpm.ek_public), STATUS_OK);
     hex_encode(hex, bytes_of(digest, 32));
     struct reply reply = admin(&g, "operator", "POST", "/v1/devices",
-                               registration("acme-edge9", chain, 2, NULL, hex));
+                               factory_registration(&arena, "acme-edge9", chain, 2, NULL, hex));
     expect_status(reply, 201);
     ck_assert_str_eq(reply_text(&reply, "state"), "registered");
     ck_assert(json_is_null(json_object_get(reply.json, "identity_kind")));
     reply_free(&reply);
-    device.caller = peer_of(chain, 2, true);
+    device.caller = factory_peer(chain, 2, true);
     ck_assert(!vouches(chain, 2)); /* not before */
     ask_self(&device.caller, 403, "forbidden");
     struct caller nobody = caller_nobody();
@@ -459,11 +399,11 @@ START_TEST(evidence_by_an_ak_that_is_replaced_meanwhile_counts_for_nothing) {
     ck_assert_int_eq(public_key_spki_sha256(digest, &device.tpm.ek_public), STATUS_OK);
     hex_encode(hex, bytes_of(digest, 32));
     expect_admin(&g, "operator", "POST", "/v1/devices",
-                 registration("acme-edge9", chain, 2, NULL, hex), 201, NULL);
+                 factory_registration(&arena, "acme-edge9", chain, 2, NULL, hex), 201, NULL);
     gateway_add_baseline(&g, &device, baseline);
     device.without_csr = true;
     device_join(&g, &device);
-    device.caller = peer_of(chain, 2, true);
+    device.caller = factory_peer(chain, 2, true);
     device_challenge(&g, &device, nonce);
     device_evidence_body(&device, body, nonce);
     device_reinstall(&device);
