@@ -6,6 +6,11 @@
 
 enum { ROW_ARENA = 64 << 10 };
 
+bool idevid_is_all(const struct device_row *device) {
+    return device->identity_kind == IDENTITY_IDEVID && device->ek_public.len == 0 &&
+           device->ek_certificate.len == 0 && device->ak_public.len == 0 && !device->has_clock;
+}
+
 enum status idevid_of_model(struct idevid *out, struct api *api, const char *model,
                             const struct bytes *chain, size_t num, int64_t now,
                             struct detail *detail) {

@@ -5,6 +5,7 @@
 #include "api/admin/admin.h"
 #include "api/admin/idevid_registration.h"
 #include "api/admin/upload.h"
+#include "server/fleet/standing.h"
 
 struct registration_body {
     const char *value[NUM_REGISTRATION_COLUMNS];
@@ -31,14 +32,30 @@ struct registration_change {
     bool waited; /* for an operator's approval, when it was removed */
 };
 
+/* Without an AK it cannot show more than who it is, so its model has to take that. */
+static enum status check_without_ak(struct registration_change *n, const struct model_row *model,
+                                    struct detail *detail) {
+    if (tier_earns(model, TIER_IDENTIFIED)) {
+        return STATUS_OK;
+    }
+    detail_set(detail,
+               "ak_public: without an EK and an AK a device is no more than identified, and the "
+               "model's credential_tier is %s",
+               tier_name((enum tier)model->credential_tier));
+    return change_fail(&n->change, PROBLEM_MISSING_FIELD, STATUS_CONFLICT);
+}
+
 /* Of a device that is enrolled by its announcement alone. Nothing certifies where its factory
  * certificate's key is. */
 static enum status check_alone(struct registration_change *n, struct store_writer *writer,
-                               const struct model_row *model) {
+                               const struct model_row *model, struct detail *detail) {
     char owner[STORE_ID];
     bool in_force;
     if (model->key_protection > KEY_UNPROVEN) {
         return change_fail(&n->change, PROBLEM_KEY_CERTIFICATION_REQUIRED, STATUS_CONFLICT);
+    }
+    if (n->row.ak_public.len == 0) {
+        return check_without_ak(n, model, detail);
     }
     enum status status =
         store_ak_owner(store_writer_reader(writer), owner, &in_force, n->row.ak_public);
@@ -58,7 +75,7 @@ static enum status apply_register(struct change *c, struct store_writer *writer,
         return change_fail(c, PROBLEM_UNKNOWN_MODEL, status);
     }
     if (status == STATUS_OK && n->row.state == DEVICE_ENROLLED) {
-        status = check_alone(n, writer, &model);
+        status = check_alone(n, writer, &model, detail);
     }
     if (status == STATUS_OK) {
         status = store_device_insert(writer, &n->row);

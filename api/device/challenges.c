@@ -2,6 +2,7 @@
 #include "api/device/challenge_context.h"
 #include "api/device/evidence_ima.h"
 #include "api/handlers.h"
+#include "api/idevid.h"
 #include "server/base/clock.h"
 
 #include <stdio.h>
@@ -50,6 +51,20 @@ static void write_selection(struct json_out *o, const struct pcr_selection *sele
     json_out_object_end(o);
 }
 
+/* Of a device that has nothing to quote with nothing is asked. */
+static void write_wanted(struct json_out *o, const struct pcr_selection *selection, bool bare) {
+    static const struct pcr_selection none = {0};
+    write_selection(o, bare ? &none : selection);
+    json_out_array(o, "wanted");
+    if (!bare) {
+        json_out_text(o, NULL, "tcg_event_log");
+    }
+    if (!bare && pcr_selected(selection, IMA_PCR_INDEX)) {
+        json_out_text(o, NULL, "ima_log");
+    }
+    json_out_array_end(o);
+}
+
 /* What need not be sent again while it is the same. */
 static void write_log_held(struct json_out *o, const struct device_boot_row *boot) {
     struct bytes sha256 = bytes_of(boot->log_sha256, sizeof boot->log_sha256);
@@ -68,13 +83,7 @@ static enum http_next answer(struct request *r, struct bytes nonce, int64_t expi
     json_out_object(&o, NULL);
     json_out_base64(&o, "nonce", nonce);
     json_out_time(&o, "expires_at", expires);
-    write_selection(&o, selection);
-    json_out_array(&o, "wanted");
-    json_out_text(&o, NULL, "tcg_event_log");
-    if (pcr_selected(selection, IMA_PCR_INDEX)) {
-        json_out_text(&o, NULL, "ima_log");
-    }
-    json_out_array_end(&o);
+    write_wanted(&o, selection, idevid_is_all(r->device));
     write_log_held(&o, boot);
     enum status status = challenge_ima_write(&o, r);
     if (status != STATUS_OK) {

@@ -18,7 +18,7 @@ static enum http_next read_body(struct evidence *e) {
     if (!shape_check_depth(x)) {
         return HTTP_ANSWER;
     }
-    enum status status = evidence_body_parse(&e->body, x->arena, x->body, &code, &detail);
+    enum status status = evidence_body_parse_any(&e->body, x->arena, x->body, &code, &detail);
     if (status == STATUS_MEMORY) {
         return problem(x, PROBLEM_BODY_TOO_LARGE);
     }
@@ -29,7 +29,7 @@ static enum http_next read_body(struct evidence *e) {
     if (e->body.csr.len == 0) {
         return problem_detail(x, PROBLEM_MISSING_FIELD, "csr");
     }
-    return HTTP_WAIT; /* go on */
+    return evidence_suits_device(e) ? HTTP_WAIT /* go on */ : HTTP_ANSWER;
 }
 
 /* The log that is only named: the one that this device's evidence before came with. That it explains
@@ -189,7 +189,13 @@ static enum status appraise_now(struct evidence *e, enum problem_kind *lack) {
     enum status status = STATUS_NOT_FOUND;
     if (model != NULL) {
         *lack = evidence_keys_suffice(e, &model->row);
-        status = *lack == NUM_PROBLEMS ? appraise_against(e, policy, model) : STATUS_OK;
+        if (*lack != NUM_PROBLEMS) {
+            status = STATUS_OK;
+        } else if (evidence_is_bare(e)) {
+            status = evidence_appraise_bare(e, policy, &model->row);
+        } else {
+            status = appraise_against(e, policy, model);
+        }
     }
     policy_read_end(holder);
     return status;
@@ -206,6 +212,18 @@ static enum http_next judge(struct evidence *e) {
     }
     return lack == NUM_PROBLEMS ? evidence_conclude(e)
                                 : evidence_refuse(e, lack, problem_entry(lack)->code, &detail);
+}
+
+static enum http_next check_keys(struct evidence *e) {
+    struct detail detail = {0};
+    if (csr_parse(&e->csr, e->body.csr, &detail) != STATUS_OK) {
+        return evidence_refuse(e, PROBLEM_CSR_INVALID, "csr_invalid", &detail);
+    }
+    if (check_certification(e, &detail) != STATUS_OK) {
+        return evidence_refuse(e, PROBLEM_KEY_CERTIFICATION_INVALID, "key_certification_invalid",
+                               &detail);
+    }
+    return judge(e);
 }
 
 static enum http_next check(struct evidence *e) {
@@ -227,14 +245,7 @@ static enum http_next check(struct evidence *e) {
     if (!clock_moved_on(&e->facts, r->device)) {
         return evidence_refuse(e, PROBLEM_CLOCK_WENT_BACK, "clock_went_back", &detail);
     }
-    if (csr_parse(&e->csr, e->body.csr, &detail) != STATUS_OK) {
-        return evidence_refuse(e, PROBLEM_CSR_INVALID, "csr_invalid", &detail);
-    }
-    if (check_certification(e, &detail) != STATUS_OK) {
-        return evidence_refuse(e, PROBLEM_KEY_CERTIFICATION_INVALID, "key_certification_invalid",
-                               &detail);
-    }
-    return judge(e);
+    return check_keys(e);
 }
 
 enum http_next evidence_create(struct request *r) {
@@ -252,5 +263,8 @@ enum http_next evidence_create(struct request *r) {
     if (kind == NUM_PROBLEMS) {
         kind = check_challenge(e);
     }
-    return kind == NUM_PROBLEMS ? check(e) : problem(r->x, kind);
+    if (kind != NUM_PROBLEMS) {
+        return problem(r->x, kind);
+    }
+    return evidence_is_bare(e) ? check_keys(e) : check(e);
 }

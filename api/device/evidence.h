@@ -51,6 +51,13 @@ MUST_USE enum status evidence_keep(struct evidence *e, struct store_writer *writ
  * one that the device is known by. */
 enum problem_kind evidence_keys_suffice(const struct evidence *e, const struct model_row *model);
 
+/* Evidence without a quote, of a device whose identity is all there is (api/idevid.h). Whether this is
+ * such evidence; false, and answered: its device has to quote, or cannot. What it comes to. */
+bool evidence_is_bare(const struct evidence *e);
+bool evidence_suits_device(const struct evidence *e);
+MUST_USE enum status evidence_appraise_bare(struct evidence *e, const struct policy *policy,
+                                            const struct model_row *model);
+
 /* What the model makes of the tier reached; one that is too low becomes a finding. */
 void evidence_take_tier(struct evidence *e, const struct model_row *model);
 /* For the commit: the model still makes of it what it did. */

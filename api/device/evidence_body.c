@@ -12,6 +12,7 @@ struct reading {
     struct arena *arena;
     const char *code;
     struct detail *detail;
+    bool takes_bare; /* nonce and csr alone */
 };
 
 static enum status refuse(struct reading *reading, const char *code, const char *path,
@@ -330,6 +331,9 @@ static enum status read_body(struct reading *reading, struct evidence_body *out)
         return refuse(reading, "invalid_field", names[EVENT_LOG_SHA256],
                       "the log itself is there, too");
     }
+    if (reading->takes_bare && object.seen == (1u << NONCE | 1u << CSR)) {
+        return STATUS_OK;
+    }
     for (size_t i = NONCE; i <= TPM2; i++) {
         if (!has(&object, i)) {
             return refuse(reading, "missing_field", names[i], "it is missing");
@@ -338,9 +342,10 @@ static enum status read_body(struct reading *reading, struct evidence_body *out)
     return STATUS_OK;
 }
 
-enum status evidence_body_parse(struct evidence_body *out, struct arena *arena, struct bytes json,
-                                const char **code, struct detail *detail) {
-    struct reading reading = {json_reader_of(json, arena), arena, "malformed_json", detail};
+static enum status parse(struct evidence_body *out, struct arena *arena, struct bytes json,
+                         const char **code, struct detail *detail, bool takes_bare) {
+    struct reading reading = {json_reader_of(json, arena), arena, "malformed_json", detail,
+                              takes_bare};
     struct evidence_body body = {0};
     enum status status =
         json.len > EVIDENCE_BODY_MAX_BYTES
@@ -357,4 +362,14 @@ enum status evidence_body_parse(struct evidence_body *out, struct arena *arena, 
     }
     *out = body;
     return STATUS_OK;
+}
+
+enum status evidence_body_parse_any(struct evidence_body *out, struct arena *arena,
+                                    struct bytes json, const char **code, struct detail *detail) {
+    return parse(out, arena, json, code, detail, true);
+}
+
+enum status evidence_body_parse(struct evidence_body *out, struct arena *arena, struct bytes json,
+                                const char **code, struct detail *detail) {
+    return parse(out, arena, json, code, detail, false);
 }

@@ -21,6 +21,11 @@ struct evidence_body {         /* every view lives in the arena */
     struct key_certification key_certification; /* of the CSR's key; all or none of it is given */
 };
 
+/* What a device may send whose identity is all there is: as below, and nothing but nonce and csr is
+ * evidence, too; the quote is empty then. */
+MUST_USE enum status evidence_body_parse_any(struct evidence_body *out, struct arena *arena,
+                                             struct bytes json, const char **code,
+                                             struct detail *detail);
 /* OK, or MALFORMED, LIMIT (over EVIDENCE_BODY_MAX_BYTES) with *out untouched, *code one of
  * "malformed_json", "unknown_field", "missing_field", "invalid_field", "malformed_base64", and the
  * detail beginning with the field's path, such as "tpm2.quote: ..." (base64: with the offset).

@@ -102,7 +102,7 @@ static void early(struct commit *commit, struct fleet_table *table) {
     }
 }
 
-/* The baseline that admits the device is still in force, and its model asks for no more of the keys
+/* The baseline that admits the device is still in force (without a quote none does), and its model asks for no more of the keys
  * than it did. */
 static bool policy_still_admits(const struct evidence *e) {
     struct policy_holder *holder = e->change.r->api->options.policy;
@@ -113,7 +113,7 @@ static bool policy_still_admits(const struct evidence *e) {
     size_t num = model == NULL ? 0
                                : policy_baselines(model, e->row.device_id, change_now(&e->change),
                                                   baseline, id);
-    bool found = false;
+    bool found = model != NULL && evidence_is_bare(e);
     for (size_t i = 0; i < num && !found; i++) {
         found = strcmp(id[i], e->row.baseline_id) == 0;
     }
@@ -321,7 +321,7 @@ static void fill_standing(struct evidence *e) {
     struct device_row *s = &e->standing;
     text_copy(s->id, sizeof s->id, e->row.device_id);
     s->state = e->change.r->device->state;
-    s->has_clock = true;
+    s->has_clock = !evidence_is_bare(e);
     s->tpm_clock = (int64_t)e->facts.tpm_clock;
     s->tpm_reset_count = e->facts.tpm_reset_count;
     s->tpm_restart_count = e->facts.tpm_restart_count;
@@ -368,7 +368,8 @@ enum http_next evidence_conclude(struct evidence *e) {
     bool reloads = e->use_changes && e->earns;
     e->change.kind = reloads ? &appraised_use_kind : &appraised_kind;
     e->change.commit.kind = &e->change.kind->commit;
-    if (boot_state_of(&e->boot_state, r->x->arena, &e->facts) != STATUS_OK) {
+    if (!evidence_is_bare(e) &&
+        boot_state_of(&e->boot_state, r->x->arena, &e->facts) != STATUS_OK) {
         return answer_status(r, STATUS_MEMORY, NULL);
     }
     memcpy(e->row.boot_state, e->boot_state.sha256, sizeof e->row.boot_state);

@@ -31,6 +31,9 @@ static enum status put_state(struct evidence *e, struct store_writer *writer) {
 enum status evidence_keep(struct evidence *e, struct store_writer *writer,
                           const struct device_row *before) {
     struct device_boot_row old = {0}, row = {.since = change_now(&e->change)};
+    if (evidence_is_bare(e)) {
+        return STATUS_OK; /* it says nothing of a boot */
+    }
     enum status status = store_device_boot_get(store_writer_reader(writer), &old, e->row.device_id);
     if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
         return status;

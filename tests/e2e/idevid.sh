@@ -109,6 +109,58 @@ same 'as an intermediate' intermediate "$(field '.items[0].kind')"
 call device alone GET /v1/self
 answered 'then the leaf alone does' 200
 
+# --- a device that has its certificate and nothing else ----------------------------------------------
+
+# proves NAME [JQ]: a challenge, and nonce and csr as evidence, changed by JQ.
+proves() {
+    call device "$1" POST /v1/challenges "$work/empty"
+    nonce=$(field .nonce)
+    openssl req -new -key "$work/$1.key" -subj / -outform DER -out "$maker/proof.csr" 2>/dev/null
+    jq -n --arg nonce "$nonce" --arg csr "$(b64 "$maker/proof.csr")" "{nonce: \$nonce, csr: \$csr}${2:+ | $2}" >"$work/body"
+    call device "$1" POST /v1/evidence "$work/body"
+}
+
+# standing ID: what a proxy is told.
+standing() {
+    call proxy proxy GET "/v1/decisions/$1"
+    field '"\(.decision) \(.reason) \(.tier) \(.segment)"'
+}
+
+must "an old device's certificate" factory old SN-4 factory
+jq -n --rawfile pem "$work/old.pem" '{model: "acme-edge9", idevid_certificate: $pem}' >"$work/old.json"
+call admin admin POST /v1/devices "$work/old.json"
+answered 'a model of measured devices takes none that cannot quote' 400 missing_field
+jq -n '{credential_tier: "identified", segments: {measured: "corp", identified: "legacy"}}' >"$work/body"
+call admin admin PUT /v1/models/acme-edge9 "$work/body"
+answered 'the model takes what is identified' 200
+call admin admin POST /v1/devices "$work/old.json"
+answered 'then the device is registered without an AK' 201
+old=$(field .id)
+same 'and not appraised yet' 'deny not_appraised none null' "$(standing "$old")"
+proves old '.tpm2 = null'
+answered 'it sends nothing in place of a quote' 400 invalid_field
+proves edge
+answered 'one with an AK does not leave its quote out' 400 missing_field
+same 'and stays what it was' 'allow trusted measured corp' "$(standing "$id")"
+proves old
+answered 'the device proves who it is' 201
+same 'and is identified' 'trusted identified legacy' "$(field '"\(.verdict) \(.tier) \(.segment)"')"
+same 'its certificate says so' 'OU=identified,O=legacy' "$(field .credential.certificate |
+    openssl x509 -noout -subject -nameopt RFC2253 | sed 's/^subject=//; s/^CN=[0-9a-f]*,//')"
+appraisal=$(field .appraisal_id)
+call admin admin GET "/v1/appraisals/$appraisal"
+same 'the appraisal says that nothing is known' 'null no_evidence info' \
+    "$(field '"\(.facts) \(.findings[0].code) \(.findings[0].severity)"')"
+same 'the decision is of its tier' 'allow trusted identified legacy' "$(standing "$old")"
+gateway_stop KILL
+must 'the gateway starts again' gateway_start
+same 'a restart changes nothing' 'allow trusted identified legacy' "$(standing "$old")"
+echo '{"credential_tier": "measured"}' >"$work/body"
+call admin admin PUT /v1/models/acme-edge9 "$work/body"
+same 'the model asks for more, which counts at once' 'deny tier_too_low identified null' "$(standing "$old")"
+proves old
+answered 'and it gets nothing' 403 tier_too_low
+
 # --- and shut out again ------------------------------------------------------------------------------
 
 anchor=$(openssl x509 -in "$maker/root.pem" -outform DER | sha256sum | cut -d ' ' -f 1)
