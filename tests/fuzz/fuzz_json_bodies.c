@@ -138,12 +138,16 @@ static void read_evidence(struct http_exchange *x) {
         hold(x->status == 400);
         return;
     }
-    enum status status = evidence_body_parse(&body, x->arena, x->body, &code, &detail);
+    enum status status = evidence_body_parse_any(&body, x->arena, x->body, &code, &detail);
     if (status == STATUS_MALFORMED || status == STATUS_LIMIT) {
         hold(code != NULL && problem_entry(problem_of_code(code))->status == 400);
     } else if (status == STATUS_OK) {
         hold(body.nonce.len >= 1 && body.nonce.len <= EVIDENCE_NONCE_MAX);
-        hold(body.tpm2.quote.len > 0 && body.tpm2.signature.len > 0);
+        hold((body.tpm2.quote.len > 0) == (body.tpm2.signature.len > 0));
+        hold(body.tpm2.quote.len > 0 ||
+             (body.tpm2.num_claimed == 0 && body.tpm2.tcg_event_log.len == 0 &&
+              body.tpm2.ima_log.len == 0 && body.tpm2.ima_log_from == 0 && !body.has_log_sha256 &&
+              !key_certification_given(&body.key_certification)));
         check_certification(&body.key_certification, false);
         touch(body.nonce);
         touch(body.csr);

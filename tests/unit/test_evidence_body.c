@@ -32,15 +32,22 @@ static void end(void) {
     arena_free(&arena);
 }
 
-static enum status parse(const char *json) {
+typedef enum status parser(struct evidence_body *out, struct arena *, struct bytes json,
+                           const char **code, struct detail *);
+
+static enum status parse_by(parser *how, const char *json) {
     size_t len = strlen(json);
     char *copy = malloc(len > 0 ? len : 1);
     ck_assert_ptr_nonnull(copy);
     memcpy(copy, json, len);
-    enum status status = evidence_body_parse(&body, &arena, bytes_of(copy, len), &code, &detail);
+    enum status status = how(&body, &arena, bytes_of(copy, len), &code, &detail);
     memset(copy, 0xEE, len);
     free(copy); /* nothing points into the body */
     return status;
+}
+
+static enum status parse(const char *json) {
+    return parse_by(evidence_body_parse, json);
 }
 
 static bool is(struct bytes in, const char *text) {
@@ -250,6 +257,32 @@ START_TEST(body_with_anything_wrong_is_refused_by_code_and_field) {
 }
 END_TEST
 
+#define BARE "{" NONCE ",\"csr\":\"Y3Ny\"}"
+
+START_TEST(nonce_and_csr_alone_are_evidence_where_that_is_taken) {
+    ck_assert_int_eq(parse_by(evidence_body_parse_any, BARE), STATUS_OK);
+    ck_assert(is(body.nonce, "nonce"));
+    ck_assert(is(body.csr, "csr"));
+    ck_assert_uint_eq(body.tpm2.quote.len, 0);
+    ck_assert(!key_certification_given(&body.key_certification));
+    ck_assert_int_eq(parse_by(evidence_body_parse_any, BODY("")), STATUS_OK);
+    ck_assert(is(body.tpm2.quote, "quote"));
+}
+END_TEST
+
+START_TEST(nonce_and_csr_alone_are_no_evidence_elsewhere) {
+    ck_assert_int_eq(parse(BARE), STATUS_MALFORMED);
+    ck_assert_str_eq(code, "missing_field");
+    ck_assert_ptr_eq(strstr(detail.text, "tpm2: "), detail.text);
+}
+END_TEST
+
+START_TEST(what_is_wrong_is_refused_where_less_is_taken_too) {
+    ck_assert_int_eq(parse_by(evidence_body_parse_any, wrong[_i].json), STATUS_MALFORMED);
+    ck_assert_str_eq(code, wrong[_i].code);
+}
+END_TEST
+
 START_TEST(malformed_base64_is_named_with_its_offset) {
     ck_assert_int_eq(parse(BODY(",\"csr\":\"AAAAAAA!\"")), STATUS_MALFORMED);
     ck_assert_msg(strstr(detail.text, "offset 4") != NULL, "%s", detail.text);
@@ -312,6 +345,10 @@ int main(void) {
     tcase_add_test(tests, body_takes_no_oversized_part_of_a_key_certification);
     tcase_add_loop_test(tests, body_may_be_spelt_in_any_way_that_json_allows, 0, 3);
     tcase_add_loop_test(tests, body_with_anything_wrong_is_refused_by_code_and_field, 0,
+                        (int)(sizeof wrong / sizeof *wrong));
+    tcase_add_test(tests, nonce_and_csr_alone_are_evidence_where_that_is_taken);
+    tcase_add_test(tests, nonce_and_csr_alone_are_no_evidence_elsewhere);
+    tcase_add_loop_test(tests, what_is_wrong_is_refused_where_less_is_taken_too, 0,
                         (int)(sizeof wrong / sizeof *wrong));
     tcase_add_test(tests, malformed_base64_is_named_with_its_offset);
     tcase_add_test(tests, body_cut_anywhere_is_refused);
