@@ -85,7 +85,7 @@ static enum status find_signer(struct signature_change *s, struct store_writer *
     }
     for (size_t i = 0; status == STATUS_OK && i < signers.num; i++) {
         if (signer_signed(&signers.row[i], s->row.signature, canonical)) {
-            s->signer = &signers.row[i];
+            s->signer = signers.row + i;
             memcpy(s->row.key_sha256, s->signer->key_sha256, 32);
             return STATUS_OK;
         }

@@ -243,6 +243,7 @@ static void compare_level(struct drifting *d, const struct fact_sbat_level *a,
     if (a != NULL && b != NULL && a->level == b->level) {
         return;
     }
+    const struct fact_sbat_level *either = b != NULL ? b : a;
     uint32_t event = d->facts[b != NULL ? DRIFT_AFTER : DRIFT_BEFORE]->os.sbat_event;
     struct drift_change change = {.subject = "sbat",
                                   .kind = a == NULL   ? DRIFT_ADDED
@@ -252,7 +253,7 @@ static void compare_level(struct drifting *d, const struct fact_sbat_level *a,
                                   .event = drift_event(event)};
     change.before = a == NULL ? NULL : arena_printf(d->arena, "%u", (unsigned)a->level);
     change.after = b == NULL ? NULL : arena_printf(d->arena, "%u", (unsigned)b->level);
-    const char *component = b != NULL ? b->component : a->component;
+    const char *component = either->component;
     change.text = a == NULL ? arena_printf(d->arena, "SBAT: %s %s is demanded, and was not before",
                                            component, change.after)
                   : b == NULL ? arena_printf(d->arena, "SBAT: %s %s is not demanded any more",

@@ -5,6 +5,7 @@
 #include "server/fleet/ima_state.h"
 #include "server/fleet/standing.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -480,6 +481,7 @@ static enum status judge_with_facts(struct rejudge *rejudge, const struct judgem
                                     const struct question *q, const struct device_row *device,
                                     bool give_up, struct detail *detail) {
     const struct kept_facts *kept;
+    assert(q->boot_state != NULL); /* without one it is judged without facts */
     enum status status = find_facts(rejudge, &kept, q->boot_state, give_up);
     if (status != STATUS_OK) {
         return status;
