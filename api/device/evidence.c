@@ -161,6 +161,7 @@ static enum status appraise_against(struct evidence *e, const struct policy *pol
                                        .leaked_keys = policy_leaked_keys(policy)};
     against.num_baselines =
         policy_baselines(model, e->change.r->device->id, change_now(&e->change), baseline, id);
+    e->leaked_keys_since = policy_leaked_keys_since(policy);
     enum status status = evidence_take_exceptions(e, policy, &against);
     if (status == STATUS_OK) {
         status =

@@ -22,9 +22,10 @@ struct evidence {
     struct evidence_ima ima;
     struct boot_state boot_state; /* once appraised */
     struct appraisal appraisal;
-    int64_t lifetime_s;                 /* of a credential of this model */
-    enum tier wanted;                   /* what the model asks for */
-    bool earns;                         /* the verdict is trusted, and the tier reached is enough */
+    uint64_t leaked_keys_since; /* which list it was appraised with; policy_leaked_keys_since() */
+    int64_t lifetime_s;         /* of a credential of this model */
+    enum tier wanted;           /* what the model asks for */
+    bool earns;                 /* the verdict is trusted, and the tier reached is enough */
     enum key_protection key_protection; /* of the CSR's key */
     int64_t exceptions_end;             /* of the exceptions needed, the first; 0: none is */
     bool use_changes;                   /* which exceptions are needed is not what it was */

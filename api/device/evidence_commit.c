@@ -117,7 +117,8 @@ static bool policy_still_admits(const struct evidence *e) {
     for (size_t i = 0; i < num && !found; i++) {
         found = strcmp(id[i], e->row.baseline_id) == 0;
     }
-    found = found && evidence_keys_suffice(e, &model->row) == NUM_PROBLEMS &&
+    found = found && policy_leaked_keys_since(policy) == e->leaked_keys_since &&
+            evidence_keys_suffice(e, &model->row) == NUM_PROBLEMS &&
             evidence_tier_stands(e, &model->row) && evidence_exceptions_stand(e, policy);
     policy_read_end(holder);
     return found;

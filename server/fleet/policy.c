@@ -33,7 +33,7 @@ struct policy {
     struct compiled **compiled;  /* by id */
     struct anchor_bundles bundles;
     struct leaked_keys leaked_keys;
-    uint64_t generation;
+    uint64_t generation, leaked_keys_since;
     struct exceptions exceptions;
     size_t num_models, num_ways_in, num_proxies, num_compiled;
 };
@@ -408,6 +408,18 @@ const struct leaked_keys *policy_leaked_keys(const struct policy *policy) {
     return &policy->leaked_keys;
 }
 
+uint64_t policy_leaked_keys_since(const struct policy *policy) {
+    return policy->leaked_keys_since;
+}
+
+static bool same_keys(const struct leaked_keys *a, const struct leaked_keys *b) {
+    bool same = a->num == b->num;
+    for (size_t i = 0; i < a->num && same; i++) {
+        same = memcmp(a->key[i].sha256, b->key[i].sha256, sizeof a->key[i].sha256) == 0;
+    }
+    return same;
+}
+
 enum status policy_configure_leaked_keys(struct policy_holder *holder,
                                          const struct leaked_keys *keys) {
     struct arena arena;
@@ -438,6 +450,9 @@ enum status policy_reload(struct policy_holder *holder, struct store_reader *rea
         policy_free(policy);
         return status;
     }
+    policy->leaked_keys_since = old != NULL && same_keys(&old->leaked_keys, &policy->leaked_keys)
+                                    ? old->leaked_keys_since
+                                    : policy->generation;
     atomic_store(&holder->current, policy);
     rcu_wait();
     policy_free(old);

@@ -47,6 +47,8 @@ const struct proxy_row *policy_proxy(const struct policy *policy, const uint8_t 
 const struct exceptions *policy_exceptions(const struct policy *policy);
 /* Those that configuration and API add to the ones compiled in; never NULL. */
 const struct leaked_keys *policy_leaked_keys(const struct policy *policy);
+/* The snapshot that first had this list, by its generation. */
+uint64_t policy_leaked_keys_since(const struct policy *policy);
 
 struct policy_holder;
 MUST_USE enum status policy_holder_new(struct policy_holder **out);
