@@ -161,7 +161,6 @@ static enum status appraise_against(struct evidence *e, const struct policy *pol
                                        .leaked_keys = policy_leaked_keys(policy)};
     against.num_baselines =
         policy_baselines(model, e->change.r->device->id, change_now(&e->change), baseline, id);
-    e->leaked_keys_since = policy_leaked_keys_since(policy);
     enum status status = evidence_take_exceptions(e, policy, &against);
     if (status == STATUS_OK) {
         status =
@@ -188,6 +187,7 @@ static enum status appraise_now(struct evidence *e, enum problem_kind *lack) {
     const struct policy *policy = policy_read_begin(holder);
     const struct policy_model *model = policy_model(policy, r->device->model);
     enum status status = STATUS_NOT_FOUND;
+    e->leaked_keys_since = policy_leaked_keys_since(policy);
     if (model != NULL) {
         *lack = evidence_keys_suffice(e, &model->row);
         if (*lack != NUM_PROBLEMS) {
