@@ -389,10 +389,11 @@ START_TEST(only_the_start_that_is_quoted_is_confirmed) {
 END_TEST
 
 START_TEST(what_stands_behind_the_quote_may_be_anything) {
-    static const char *const tails[] = {"\x0a", "\x0a\0\0\0AAAAAAAAAAAAAAAAAAAA\xff\xff\xff\xff",
-                                        "\x0a\0\0\0AAAAAAAAAAAAAAAAAAAA\x41\0\0\0AAAAAAAAAAAAAAAAAA"
-                                        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-                                        "\x0a\0\0\0AAAAAAAAAAAAAAAAAAAA\x01\0\0\0\x07"};
+    static const char *const tails[] = {
+        "\x0a", "\x0a\0\0\0AAAAAAAAAAAAAAAAAAAA\xff\xff\xff\xff",
+        ("\x0a\0\0\0AAAAAAAAAAAAAAAAAAAA\x41\0\0\0AAAAAAAAAAAAAAAAAA"
+         "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+        "\x0a\0\0\0AAAAAAAAAAAAAAAAAAAA\x01\0\0\0\x07"};
     static const size_t lens[] = {1, 28, 28 + 65, 29};
     uint8_t log[8192];
     struct writer w = writer_of(log, sizeof log);
