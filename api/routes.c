@@ -76,6 +76,8 @@ static const struct route table[] = {
           READS(reason_shape)),
     ROUTE(ADMIN, POST, "/v1/baselines/{id}/activate", APPROVERS, baseline_activate,
           READS(baseline_activate_shape)),
+    ROUTE(ADMIN, POST, "/v1/baselines/{id}/rollout", APPROVERS, baseline_rollout,
+          READS(baseline_rollout_shape)),
     ROUTE(ADMIN, POST, "/v1/baselines/{id}/unschedule", APPROVERS, baseline_unschedule,
           READS(empty_shape)),
     ROUTE(ADMIN, POST, "/v1/baselines/{id}/deprecate", APPROVERS, baseline_deprecate,

@@ -242,6 +242,47 @@ static bool read_segments(struct http_exchange *x, const char *where, const stru
     return read_object(x, below, object, labels, sizeof labels / sizeof labels[0], out);
 }
 
+static bool read_rings(struct http_exchange *x, const char *where, const struct field *field,
+                       json_t *array, struct ring_list *out) {
+    size_t num = json_array_size(array);
+    if (!json_is_array(array) || num == 0 || num > ROLLOUT_BODY_RINGS) {
+        return bad_field(x, where, field, "must be an array of 1 to 16 percentages");
+    }
+    for (size_t i = 0; i < num; i++) {
+        int64_t percent = 0;
+        const json_t *item = json_array_get(array, i);
+        if (!json_is_integer(item)) {
+            return bad_field(x, where, field, "must be integers");
+        }
+        if (!read_integer(x, where, field, json_integer_value(item), &percent)) {
+            return false;
+        }
+        out->percent[out->num++] = (uint8_t)percent;
+    }
+    return true;
+}
+
+static bool read_rollout(struct http_exchange *x, const char *where, const struct field *field,
+                         json_t *object, struct rollout_body *out) {
+    static const struct field fields[] = {
+        {"devices", FIELD_IDS, false, 1, ROLLOUT_BODY_DEVICES,
+         offsetof(struct rollout_body, devices)},
+        {"rings", FIELD_RINGS, false, 1, 100, offsetof(struct rollout_body, rings)},
+        {"max_failure_percent", FIELD_INTEGER, true, 0, 99,
+         offsetof(struct rollout_body, max_failure_percent)},
+        {"min_appraisals", FIELD_INTEGER, true, 1, 1000000,
+         offsetof(struct rollout_body, min_appraisals)},
+        {"min_s", FIELD_INTEGER, true, 0, 366 * 86400, offsetof(struct rollout_body, min_s)},
+    };
+    char below[64];
+    if (!json_is_object(object)) {
+        return bad_field(x, where, field, "must be an object");
+    }
+    (void)snprintf(below, sizeof below, "%s%s.", where, field->name);
+    *out = (struct rollout_body){.given = true};
+    return read_object(x, below, object, fields, sizeof fields / sizeof fields[0], out);
+}
+
 static bool read_field(struct http_exchange *x, const char *where, const struct field *field,
                        json_t *value, void *to) {
     switch (field->type) {
@@ -264,6 +305,10 @@ static bool read_field(struct http_exchange *x, const char *where, const struct 
                                     : bad_field(x, where, field, "must be an array");
     case FIELD_SEGMENTS:
         return read_segments(x, where, field, value, to);
+    case FIELD_ROLLOUT:
+        return read_rollout(x, where, field, value, to);
+    case FIELD_RINGS:
+        return read_rings(x, where, field, value, to);
     case FIELD_KEY_CERTIFICATION:
         return read_certification(x, where, field, value, to);
     case FIELD_TEXT:

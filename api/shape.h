@@ -20,6 +20,8 @@ enum field_type {
     FIELD_SUBJECTS, /* struct subject_list: the subjects of a batch of decisions; at most max */
     FIELD_SEGMENTS, /* struct segments, from {"measured","verified_boot","identified"}: each a text
                        of at most `max` bytes, absent, or null */
+    FIELD_RINGS,    /* struct ring_list, from 1 to 16 integers within min and max */
+    FIELD_ROLLOUT,  /* struct rollout_body, from an object of its members */
     FIELD_KEY_CERTIFICATION /* struct key_certification, from {"certify_info":b64,"signature":b64,
                                "public":b64}: each 1 to KEY_CERTIFICATION_PART_MAX bytes */
 };
@@ -59,6 +61,18 @@ struct segments {
 struct id_list {
     const char **id;
     size_t num;
+};
+
+enum { ROLLOUT_BODY_RINGS = 16, ROLLOUT_BODY_DEVICES = 256 };
+struct ring_list {
+    uint8_t percent[ROLLOUT_BODY_RINGS]; /* in the order given */
+    size_t num;
+};
+struct rollout_body {
+    bool given;
+    struct id_list devices;
+    struct ring_list rings;
+    int64_t max_failure_percent, min_appraisals, min_s;
 };
 
 /* Reads the body into a new struct of shape->size bytes in the exchange's arena. NULL: the answer

@@ -11,6 +11,16 @@ const char *baseline_state_name(enum baseline_state state) {
     return i < sizeof names / sizeof names[0] && names[i] != NULL ? names[i] : "unknown";
 }
 
+const char *rollout_state_name(enum rollout_state state) {
+    static const char *const names[] = {
+        [ROLLOUT_SCHEDULED] = "scheduled", [ROLLOUT_RUNNING] = "running",
+        [ROLLOUT_HALTED] = "halted",       [ROLLOUT_COMPLETE] = "complete",
+        [ROLLOUT_ENDED] = "ended",
+    };
+    size_t i = (size_t)state;
+    return i < sizeof names / sizeof names[0] && names[i] != NULL ? names[i] : "unknown";
+}
+
 const char *device_state_name(enum device_state state) {
     static const char *const names[] = {
         [DEVICE_ENROLLED] = "enrolled",       [DEVICE_PENDING_APPROVAL] = "pending_approval",

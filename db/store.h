@@ -244,6 +244,55 @@ MUST_USE enum status store_baseline_update(
 MUST_USE enum status store_baseline_delete(struct store_writer *,
                                            const char *id); /* drafts only, else CONFLICT */
 
+/* --- rollouts: how a baseline reaches its fleet ring by ring --- */
+enum rollout_state {
+    ROLLOUT_SCHEDULED = 1, /* begins when the baseline is activated */
+    ROLLOUT_RUNNING,
+    ROLLOUT_HALTED,   /* its open ring stays, no other opens */
+    ROLLOUT_COMPLETE, /* the baseline counts for everybody */
+    ROLLOUT_ENDED     /* the baseline was deprecated, retired or revoked before; the ring stays */
+};
+const char *rollout_state_name(enum rollout_state state);
+enum { ROLLOUT_RINGS_MAX = 17, ROLLOUT_DEVICES_MAX = 256 };
+struct rollout_row {
+    char baseline_id[STORE_ID];
+    enum rollout_state state;
+    uint8_t percent[ROLLOUT_RINGS_MAX]; /* ascending, the last 100; 0: the named devices alone */
+    size_t num_rings;
+    char (*device)[STORE_ID]; /* those named, ascending: in every ring */
+    size_t num_devices;
+    int64_t ring, opened; /* the one that is open, from 0, and since when */
+    int64_t run;          /* counts the times that the counters began anew */
+    int64_t max_failure_percent, min_appraisals, min_s;
+    int64_t appraised, failed; /* devices, since then */
+    char reason[129];          /* why it is halted; "" otherwise */
+};
+MUST_USE enum status store_rollout_get(struct store_reader *, struct arena *,
+                                       struct rollout_row *out, const char *baseline_id);
+/* Those that say for whom a baseline in force counts: all but SCHEDULED and COMPLETE. */
+MUST_USE enum status store_rollout_in_force(struct store_reader *, struct arena *,
+                                            struct rollout_row **out, size_t *num);
+/* One whose next ring is to open (or, after the last, is complete), or that is over its bound; see
+ * server/fleet/rollout.h. NOT_FOUND: none is. */
+MUST_USE enum status store_rollout_due(struct store_reader *, struct arena *,
+                                       struct rollout_row *out, int64_t now);
+MUST_USE enum status store_rollout_counts(struct store_reader *,
+                                          int64_t out[static 6]); /* by state */
+/* Anew, or instead of the one that the baseline has. LIMIT: too many rings or devices; CONFLICT: no
+ * such baseline. */
+MUST_USE enum status store_rollout_put(struct store_writer *, const struct rollout_row *row);
+MUST_USE enum status store_rollout_delete(struct store_writer *,
+                                          const char *baseline_id); /* OK also without one */
+enum rollout_outcome { ROLLOUT_NEITHER, ROLLOUT_PASSED, ROLLOUT_FAILED };
+/* A device of the ring was appraised: the counters change by what is different from before. Nothing
+ * when the rollout does not run, or `run` is over. */
+MUST_USE enum status store_rollout_count(struct store_writer *, const char *baseline_id,
+                                         int64_t run, const char *device_id,
+                                         enum rollout_outcome outcome);
+/* Forgets devices that were seen by rollouts that are over; LIMIT: `limit` of them, and there may be
+ * more. */
+MUST_USE enum status store_rollout_forget(struct store_writer *, unsigned limit);
+
 /* --- enrolments in progress --- */
 enum enrollment_state {
     ENROLLMENT_BEGUN = 1, /* the secret is out */

@@ -4,6 +4,7 @@
  * not ask for two people, and then may activate it at once. */
 #include "api/admin/admin.h"
 #include "api/admin/provenance.h"
+#include "api/admin/rollout.h"
 
 #include "server/base/clock.h"
 #include "server/fleet/baseline_life.h"
@@ -20,7 +21,8 @@ struct step_change {
     int64_t activate_at, grace_until, grace_s; /* 0: not given */
     char (*replaces)[STORE_ID];
     size_t num_replaces;
-    enum enforcement enforce; /* 0: not given */
+    enum enforcement enforce;    /* 0: not given */
+    struct rollout_row *rollout; /* NULL: none */
 };
 
 static bool takes_two(const struct request *r) {
@@ -184,9 +186,12 @@ static enum status apply(struct change *c, struct store_writer *writer, struct d
     if (status == STATUS_OK) {
         status = check_step(s, writer, detail);
     }
+    if (status == STATUS_OK && (is_activation(s->step) || s->step == STEP_SCHEDULE)) {
+        status = rollout_schedule(c, writer, &s->row, s->rollout, detail);
+    }
     if (status == STATUS_OK) {
         set_terms(s);
-        status = is_activation(s->step)
+        status = is_activation(s->step) && s->rollout == NULL
                      ? baseline_replace_others(writer, arena, &s->row, &by, detail)
                      : STATUS_OK;
     }
@@ -205,7 +210,7 @@ static enum http_next answer(struct change *c) {
         return problem(c->r->x, PROBLEM_INTERNAL);
     }
     json_out_init(&o, c->r->x->arena, 1024);
-    baseline_write_json(&o, NULL, &s->row, false);
+    baseline_write_json(&o, NULL, &s->row);
     return answer_json(c->r, 200, &o);
 }
 
@@ -300,6 +305,7 @@ struct activation_body {
     struct id_list replaces;
     int64_t grace_s; /* 0: not given */
     const char *enforce;
+    struct rollout_body rollout;
 };
 
 static const struct field activation_fields[] = {
@@ -309,6 +315,7 @@ static const struct field activation_fields[] = {
     {"grace_s", FIELD_INTEGER, false, 1, BASELINE_GRACE_MAX_S,
      offsetof(struct activation_body, grace_s)},
     {"enforce", FIELD_TEXT, false, 3, 5, offsetof(struct activation_body, enforce)},
+    {"rollout", FIELD_ROLLOUT, false, 0, 0, offsetof(struct activation_body, rollout)},
 };
 const struct shape baseline_activate_shape = SHAPE(activation_fields, struct activation_body);
 
@@ -358,7 +365,8 @@ enum http_next baseline_activate(struct request *r) {
         return problem(r->x, PROBLEM_INTERNAL);
     }
     if (!read_time(r, "at", body->at, change_now(&s->change), &s->activate_at) ||
-        !read_replaces(s, &body->replaces) || !read_enforce(s, body->enforce)) {
+        !read_replaces(s, &body->replaces) || !read_enforce(s, body->enforce) ||
+        !rollout_read(r, &body->rollout, &s->rollout)) {
         return HTTP_ANSWER;
     }
     if (s->activate_at != 0 && s->enforce == ENFORCE_NOW) {

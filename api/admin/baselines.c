@@ -14,14 +14,14 @@ struct baseline_change {
     int64_t version; /* If-Match; 0: any */
 };
 
-static enum http_next answer_row(struct request *r, unsigned status,
-                                 const struct baseline_row *row) {
+static enum http_next answer_row(struct request *r, unsigned status, const struct baseline_row *row,
+                                 const struct rollout_row *rollout) {
     struct json_out o;
     if (!add_etag(r, row->version)) {
         return problem(r->x, PROBLEM_INTERNAL);
     }
     json_out_init(&o, r->x->arena, 512 + row->document.len);
-    baseline_write_json(&o, NULL, row, true);
+    baseline_write_whole(&o, NULL, row, rollout);
     return answer_json(r, status, &o);
 }
 
@@ -78,15 +78,23 @@ enum http_next baseline_list(struct request *r) {
     }
     size_t shown = list_begin(&o, r, query, num);
     for (size_t i = 0; i < shown; i++) {
-        baseline_write_json(&o, NULL, &rows[i], false);
+        baseline_write_json(&o, NULL, &rows[i]);
     }
     return list_end(&o, r, query, num, shown == 0 ? NULL : rows[shown - 1].id);
 }
 
 enum http_next baseline_show(struct request *r) {
     struct baseline_row row;
+    struct rollout_row rollout;
     enum status status = store_baseline_get(r->worker->reader, r->x->arena, &row, r->param[0]);
-    return status == STATUS_OK ? answer_row(r, 200, &row) : answer_status(r, status, NULL);
+    if (status != STATUS_OK) {
+        return answer_status(r, status, NULL);
+    }
+    status = store_rollout_get(r->worker->reader, r->x->arena, &rollout, row.id);
+    if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
+        return answer_status(r, status, NULL);
+    }
+    return answer_row(r, 200, &row, status == STATUS_OK ? &rollout : NULL);
 }
 
 /* --- creating --- */
@@ -111,7 +119,7 @@ static enum http_next answer_created(struct change *c) {
     if (location == NULL || !http_add_header(c->r->x, "Location", location)) {
         return problem(c->r->x, PROBLEM_INTERNAL);
     }
-    return answer_row(c->r, 201, &b->row);
+    return answer_row(c->r, 201, &b->row, NULL);
 }
 
 static const struct change_kind create_kind = {.commit = CHANGE_COMMIT(.name = "baseline.create"),
@@ -187,7 +195,7 @@ static enum status apply_update(struct change *c, struct store_writer *writer,
 }
 
 static enum http_next answer_updated(struct change *c) {
-    return answer_row(c->r, 200, &((const struct baseline_change *)c)->row);
+    return answer_row(c->r, 200, &((const struct baseline_change *)c)->row, NULL);
 }
 
 static const struct change_kind update_kind = {.commit = CHANGE_COMMIT(.name = "baseline.update"),

@@ -87,6 +87,19 @@ static void put_committer(struct writer *out, const struct committer *committer)
     put_labelled(out, "baseline_steps_total", "step", "activated", c.baselines_activated);
     put_labelled(out, "baseline_steps_total", "step", "retired", c.baselines_retired);
     put_labelled(out, "baseline_steps_total", "step", "not_activated", c.baselines_not_activated);
+    put_labelled(out, "baseline_steps_total", "step", "ring_opened", c.rings_opened);
+    put_labelled(out, "baseline_steps_total", "step", "rollout_halted", c.rollouts_halted);
+    put_labelled(out, "baseline_steps_total", "step", "rollout_complete", c.rollouts_completed);
+}
+
+static void put_rollouts(struct writer *out, const int64_t num[static 6]) {
+    static const enum rollout_state states[] = {ROLLOUT_SCHEDULED, ROLLOUT_RUNNING, ROLLOUT_HALTED,
+                                                ROLLOUT_COMPLETE, ROLLOUT_ENDED};
+    put_head(out, "rollouts", "gauge", "Rollouts of baselines, by state.");
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+        put_labelled(out, "rollouts", "state", rollout_state_name(states[i]),
+                     (uint64_t)num[states[i]]);
+    }
 }
 
 static void put_fleet(struct writer *out, const struct fleet_table *table) {
@@ -119,6 +132,11 @@ enum http_next metrics_show(struct request *r) {
     struct http_exchange *x = r->x;
     const struct api_options *options = &r->api->options;
     char *extra = NULL;
+    int64_t rollouts[6];
+    enum status status = store_rollout_counts(r->worker->reader, rollouts);
+    if (status != STATUS_OK) {
+        return answer_status(r, status, NULL);
+    }
     char *buffer = arena_alloc(x->arena, METRICS_MAX);
     if (buffer == NULL || !http_add_header(x, "Cache-Control", "no-store")) {
         return problem(x, PROBLEM_INTERNAL);
@@ -129,6 +147,7 @@ enum http_next metrics_show(struct request *r) {
     put_requests(&out, &r->api->counters);
     put_outcomes(&out, &r->api->counters);
     put_committer(&out, options->committer);
+    put_rollouts(&out, rollouts);
     put_fleet(&out, options->table);
     put_reappraisals(&out, options->reappraisals);
     put_one(&out, "previews_total", "counter", "Previews of baselines.",

@@ -214,7 +214,7 @@ static enum http_next answer(struct change *c) {
     }
     json_out_init(&o, c->r->x->arena, 1024 + p->row.document.len + p->questions.len);
     json_out_object(&o, NULL);
-    baseline_write_json(&o, "baseline", &p->row, true);
+    baseline_write_whole(&o, "baseline", &p->row, NULL);
     json_out_raw(&o, "questions", p->questions);
     json_out_raw(&o, "warnings", p->warnings);
     json_out_object_end(&o);

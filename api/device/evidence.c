@@ -161,6 +161,9 @@ static enum status appraise_against(struct evidence *e, const struct policy *pol
                                        .leaked_keys = policy_leaked_keys(policy)};
     against.num_baselines =
         policy_baselines(model, e->change.r->device->id, change_now(&e->change), baseline, id);
+    if (!evidence_note_rollouts(e, model)) {
+        return STATUS_MEMORY;
+    }
     enum status status = evidence_take_exceptions(e, policy, &against);
     if (status == STATUS_OK) {
         status =

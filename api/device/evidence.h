@@ -11,6 +11,11 @@
 
 enum { APPRAISALS_KEPT = 64, CREDENTIAL_BACKDATE_S = 60, CREDENTIAL_LIFETIME_MAX_S = 86400 };
 
+struct evidence_rollout {
+    char baseline_id[STORE_ID];
+    int64_t run;
+};
+
 struct evidence {
     struct change change; /* first */
     struct evidence_body body;
@@ -29,6 +34,8 @@ struct evidence {
     enum key_protection key_protection; /* of the CSR's key */
     int64_t exceptions_end;             /* of the exceptions needed, the first; 0: none is */
     bool use_changes;                   /* which exceptions are needed is not what it was */
+    struct evidence_rollout *rollout;   /* those whose rings the device was judged in */
+    size_t num_rollouts;
     struct appraisal_row row;
     struct device_row standing;
     struct credential_row credential;
@@ -69,6 +76,10 @@ MUST_USE enum status evidence_take_exceptions(struct evidence *e, const struct p
                                               struct appraisal_inputs *against);
 MUST_USE bool evidence_note_exceptions(struct evidence *e, const struct policy *policy);
 bool evidence_exceptions_stand(const struct evidence *e, const struct policy *policy);
+/* The rollouts under way whose ring the device is in; and for apply, that it was seen in them. False:
+ * the arena is full. */
+MUST_USE bool evidence_note_rollouts(struct evidence *e, const struct policy_model *model);
+MUST_USE enum status evidence_count_rollouts(const struct evidence *e, struct store_writer *writer);
 /* The answer to what is trusted, and earns nothing. */
 enum http_next evidence_answer_too_low(struct evidence *e);
 

@@ -219,6 +219,9 @@ static enum status apply_appraised(struct change *c, struct store_writer *writer
     if (status == STATUS_OK) {
         status = store_appraisal_insert(writer, &e->row, APPRAISALS_KEPT);
     }
+    if (status == STATUS_OK) {
+        status = evidence_count_rollouts(e, writer);
+    }
     size_t num_revoked = 0;
     if (status == STATUS_OK) {
         status = write_credentials(e, writer, &num_revoked);

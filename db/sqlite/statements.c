@@ -73,6 +73,14 @@
     "id, state, rule, method, path, query, proposed_by, decided_by, reason, created, expires, "    \
     "decided"
 
+#define ROLLOUT_COLUMNS                                                                            \
+    "baseline, state, ring, opened, run, max_failure_percent, min_appraisals, min_s, appraised, "  \
+    "failed, reason, percents, devices"
+/* No more than there are, of devices that are named. */
+#define ROLLOUT_NEEDED                                                                             \
+    "iif(substr(percents, ring + 1, 1) = x'00', min(min_appraisals, length(devices) / 16), "       \
+    "min_appraisals)"
+
 const char *const statements[NUM_STATEMENTS] = {
     [SQL_BEGIN_READ] = "BEGIN",
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -143,6 +151,33 @@ const char *const statements[NUM_STATEMENTS] = {
     [SQL_BASELINE_WRITER_IS] = "SELECT 1 FROM baseline_writer WHERE baseline = ? AND operator = ?",
     [SQL_BASELINE_STATE] = "SELECT state FROM baseline WHERE id = ?",
     [SQL_BASELINE_DELETE] = "DELETE FROM baseline WHERE id = ? AND state = 1",
+
+    [SQL_ROLLOUT_GET] = "SELECT " ROLLOUT_COLUMNS " FROM baseline_rollout WHERE baseline = ?",
+    [SQL_ROLLOUT_IN_FORCE] = "SELECT " ROLLOUT_COLUMNS " FROM baseline_rollout"
+                             " WHERE state IN (2, 3, 5) AND EXISTS (SELECT 1 FROM baseline"
+                             " WHERE id = baseline_rollout.baseline AND state IN (4, 5))",
+    [SQL_ROLLOUT_DUE] =
+        "SELECT " ROLLOUT_COLUMNS " FROM baseline_rollout WHERE state = 2 AND"
+        " (failed * 100 > max_failure_percent * max(appraised, " ROLLOUT_NEEDED ")"
+        " OR (appraised >= " ROLLOUT_NEEDED " AND opened + min_s <= ?)) ORDER BY opened LIMIT 1",
+    [SQL_ROLLOUT_COUNTS] = "SELECT state, count(*) FROM baseline_rollout GROUP BY state",
+    [SQL_ROLLOUT_PUT] =
+        "INSERT INTO baseline_rollout (" ROLLOUT_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
+        " ON CONFLICT (baseline) DO UPDATE SET state = ?2, ring = ?3, opened = ?4, run = ?5,"
+        " max_failure_percent = ?6, min_appraisals = ?7, min_s = ?8, appraised = ?9, failed = ?10,"
+        " reason = ?11, percents = ?12, devices = ?13",
+    [SQL_ROLLOUT_DELETE] = "DELETE FROM baseline_rollout WHERE baseline = ?",
+    [SQL_ROLLOUT_COUNT] =
+        "UPDATE baseline_rollout SET appraised = appraised + ?3, failed = failed + ?4"
+        " WHERE baseline = ?1 AND run = ?2 AND state = 2",
+    [SQL_ROLLOUT_SEEN_GET] =
+        "SELECT outcome FROM rollout_seen WHERE baseline = ? AND device = ? AND run = ?",
+    [SQL_ROLLOUT_SEEN_PUT] =
+        "INSERT OR REPLACE INTO rollout_seen (baseline, device, run, outcome) VALUES (?,?,?,?)",
+    [SQL_ROLLOUT_FORGET] =
+        "DELETE FROM rollout_seen WHERE (baseline, device) IN (SELECT s.baseline, s.device"
+        " FROM baseline_rollout AS r JOIN rollout_seen AS s ON s.baseline = r.baseline"
+        " WHERE r.state IN (4, 5) LIMIT ?)",
 
     [SQL_ENROLLMENT_GET] = "SELECT " ENROLLMENT_COLUMNS " FROM enrollment WHERE id = ?",
     [SQL_ENROLLMENT_EXPIRE] = "DELETE FROM enrollment WHERE expires <= ?",

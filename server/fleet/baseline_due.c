@@ -1,7 +1,9 @@
 #include "server/fleet/baseline_due.h"
 
 #include "server/fleet/baseline_life.h"
+#include "server/fleet/rollout.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -35,7 +37,11 @@ static enum status activate(struct store_writer *writer, struct arena *arena,
         *out = DUE_NOT_ACTIVATED;
         return baseline_write_step(writer, arena, row, STEP_UNSCHEDULE, &by, detail);
     }
+    bool in_rings = false;
     if (status == STATUS_OK) {
+        status = rollout_is_scheduled(store_writer_reader(writer), arena, row->id, &in_rings);
+    }
+    if (status == STATUS_OK && !in_rings) {
         status = baseline_replace_others(writer, arena, row, &by, detail);
     }
     if (status == STATUS_OK) {
@@ -52,14 +58,55 @@ static enum status retire(struct store_writer *writer, struct arena *arena,
     return baseline_write_step(writer, arena, row, STEP_RETIRE, &by, detail);
 }
 
+static enum status roll_out(struct store_writer *writer, struct arena *arena,
+                            struct rollout_row *row, enum baseline_due *out, int64_t now_ms,
+                            struct detail *detail) {
+    static const enum baseline_due did[] = {[ROLLOUT_OPEN] = DUE_RING_OPENED,
+                                            [ROLLOUT_HALT] = DUE_ROLLOUT_HALTED,
+                                            [ROLLOUT_FINISH] = DUE_ROLLOUT_COMPLETE};
+    const struct baseline_actor by = {
+        .actor = "system", .name = "", .request_id = "", .now_ms = now_ms};
+    const enum rollout_action action = rollout_next(row);
+    char reason[sizeof row->reason];
+    (void)snprintf(reason, sizeof reason,
+                   "%" PRId64 " of %" PRId64 " devices failed; the bound is %" PRId64 " %%",
+                   row->failed, row->appraised, row->max_failure_percent);
+    *out = did[action];
+    return rollout_take(writer, arena, row, action, action == ROLLOUT_HALT ? reason : NULL, &by,
+                        detail);
+}
+
+struct due { /* one of the two */
+    struct baseline_row baseline;
+    struct rollout_row rollout;
+    bool of_rollout;
+};
+
+static enum status find(struct store_reader *reader, struct arena *arena, struct due *out,
+                        int64_t now) {
+    enum status status = store_baseline_due(reader, arena, &out->baseline, now);
+    out->of_rollout = status == STATUS_NOT_FOUND;
+    return out->of_rollout ? store_rollout_due(reader, arena, &out->rollout, now) : status;
+}
+
+static enum status take(struct store_writer *writer, struct arena *arena, struct due *due,
+                        enum baseline_due *out, int64_t now_ms, struct detail *detail) {
+    if (due->of_rollout) {
+        return roll_out(writer, arena, &due->rollout, out, now_ms, detail);
+    }
+    *out = DUE_RETIRED;
+    return due->baseline.state == BASELINE_DEPRECATED
+               ? retire(writer, arena, &due->baseline, now_ms, detail)
+               : activate(writer, arena, &due->baseline, out, now_ms, detail);
+}
+
 enum status baseline_due_step(struct store_writer *writer, enum baseline_due *out, int64_t now_ms,
                               struct detail *detail) {
     __attribute__((cleanup(arena_free))) struct arena arena;
-    struct baseline_row row;
-    enum baseline_due did = DUE_RETIRED;
+    struct due due = {0};
+    enum baseline_due did = DUE_NOTHING;
     arena_init(&arena, ARENA_MAX);
-    enum status status =
-        store_baseline_due(store_writer_reader(writer), &arena, &row, now_ms / 1000);
+    enum status status = find(store_writer_reader(writer), &arena, &due, now_ms / 1000);
     if (status == STATUS_NOT_FOUND) {
         *out = DUE_NOTHING;
         return STATUS_OK;
@@ -70,9 +117,7 @@ enum status baseline_due_step(struct store_writer *writer, enum baseline_due *ou
     if (status != STATUS_OK) {
         return status;
     }
-    status = row.state == BASELINE_DEPRECATED
-                 ? retire(writer, &arena, &row, now_ms, detail)
-                 : activate(writer, &arena, &row, &did, now_ms, detail);
+    status = take(writer, &arena, &due, &did, now_ms, detail);
     if (status == STATUS_OK) {
         status = store_commit(writer, detail);
     }

@@ -1,4 +1,5 @@
-/* What happens to baselines by itself: activations at a time that has come, and the end of a grace.
+/* What happens to baselines by itself: activations at a time that has come, the end of a grace, and the
+ * rings of rollouts.
  * Runs on the committer's thread, between its batches. What was missed while nobody was there is made
  * up for in the order in which it was due; a grace counts from when the activation that gives it took
  * effect, so that no time without a gateway eats it up. */
@@ -12,6 +13,9 @@ enum baseline_due {
     DUE_ACTIVATED,
     DUE_RETIRED,
     DUE_NOT_ACTIVATED, /* it may not be any more: taken off the schedule, with a note that says why */
+    DUE_RING_OPENED,   /* of a rollout (rollout.h) */
+    DUE_ROLLOUT_HALTED,
+    DUE_ROLLOUT_COMPLETE,
 };
 
 /* Takes the step that has been due longest at `now_ms`, in a transaction of its own, with its audit

@@ -1,4 +1,5 @@
 #include "server/fleet/baseline_life.h"
+#include "server/fleet/rollout.h"
 
 static void write_replaces(struct json_out *o, const struct baseline_row *row) {
     json_out_array(o, "replaces");
@@ -8,9 +9,7 @@ static void write_replaces(struct json_out *o, const struct baseline_row *row) {
     json_out_array_end(o);
 }
 
-void baseline_write_json(struct json_out *o, const char *name, const struct baseline_row *row,
-                         bool with_document) {
-    json_out_object(o, name);
+static void write_members(struct json_out *o, const struct baseline_row *row) {
     json_out_text(o, "id", row->id);
     json_out_text(o, "model", row->model);
     json_out_text(o, "label", row->label);
@@ -33,15 +32,26 @@ void baseline_write_json(struct json_out *o, const char *name, const struct base
     json_out_int(o, "grace_s", row->replace_grace_s);
     json_out_text_or_null(o, "note", row->note);
     json_out_int(o, "version", row->version);
-    if (with_document) {
-        json_out_raw(o, "document", row->document);
-    }
+}
+
+void baseline_write_json(struct json_out *o, const char *name, const struct baseline_row *row) {
+    json_out_object(o, name);
+    write_members(o, row);
+    json_out_object_end(o);
+}
+
+void baseline_write_whole(struct json_out *o, const char *name, const struct baseline_row *row,
+                          const struct rollout_row *rollout) {
+    json_out_object(o, name);
+    write_members(o, row);
+    rollout_write_json(o, "rollout", rollout);
+    json_out_raw(o, "document", row->document);
     json_out_object_end(o);
 }
 
 struct bytes baseline_head_json(struct arena *arena, const struct baseline_row *row) {
     struct json_out o;
     json_out_init(&o, arena, 768);
-    baseline_write_json(&o, NULL, row, false);
+    baseline_write_json(&o, NULL, row);
     return json_out_end(&o);
 }

@@ -3,6 +3,7 @@
 #include "server/appraisal/appraisal.h"
 #include "server/fleet/audit_chain.h"
 #include "server/fleet/reappraisal.h"
+#include "server/fleet/rollout.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -108,7 +109,9 @@ void baseline_take_step(struct baseline_row *row, enum baseline_step step, const
         row->retired = row->retired == 0 ? now : row->retired;
         forget_schedule(row);
         break;
-    case STEP_DEPRECATE:
+    case STEP_DEPRECATE: /* what was to be replaced at the end of its rollout stays */
+        forget_schedule(row);
+        break;
     case NUM_BASELINE_STEPS:
         break;
     }
@@ -210,6 +213,9 @@ enum status baseline_write_step(struct store_writer *writer, struct arena *arena
     copy_text(audit.request_id, sizeof audit.request_id, by->request_id);
     (void)snprintf(audit.object, sizeof audit.object, "baseline:%s", row->id);
     status = audit_append(writer, &audit, detail);
+    if (status == STATUS_OK) {
+        status = rollout_follow(writer, arena, row, step);
+    }
     return status == STATUS_OK ? reappraise(writer, row, step, by, detail) : status;
 }
 

@@ -69,8 +69,10 @@ MUST_USE enum status baseline_replace_others(struct store_writer *writer, struct
                                              struct detail *detail);
 
 /* How it stands in answers and in the audit's before and after; `name` as for json_out_object. */
-void baseline_write_json(struct json_out *o, const char *name, const struct baseline_row *row,
-                         bool with_document);
+void baseline_write_json(struct json_out *o, const char *name, const struct baseline_row *row);
+/* With its rollout (NULL: none) and its document. */
+void baseline_write_whole(struct json_out *o, const char *name, const struct baseline_row *row,
+                          const struct rollout_row *rollout);
 /* Without the document; empty when the arena is full. */
 struct bytes baseline_head_json(struct arena *arena, const struct baseline_row *row);
 

@@ -45,6 +45,7 @@ struct committer {
 
     _Atomic uint64_t batches, commits, failures, largest_batch, storage_retries;
     _Atomic uint64_t baselines_activated, baselines_retired, baselines_not_activated;
+    _Atomic uint64_t rings_opened, rollouts_halted, rollouts_completed;
 };
 
 static void add(_Atomic uint64_t *counter, uint64_t num) {
@@ -289,6 +290,10 @@ static bool prune_store(struct committer *c, int64_t now) {
         more = more || status == STATUS_LIMIT;
     }
     if (status == STATUS_LIMIT || status == STATUS_OK) {
+        status = store_rollout_forget(c->writer, PRUNE_ROWS);
+        more = more || status == STATUS_LIMIT;
+    }
+    if (status == STATUS_LIMIT || status == STATUS_OK) {
         status = store_enrollment_prune(c->writer, now);
     }
     if (status == STATUS_OK) {
@@ -337,6 +342,15 @@ static void count_due(struct committer *c, enum baseline_due did) {
         break;
     case DUE_NOT_ACTIVATED:
         add(&c->baselines_not_activated, 1);
+        break;
+    case DUE_RING_OPENED:
+        add(&c->rings_opened, 1);
+        break;
+    case DUE_ROLLOUT_HALTED:
+        add(&c->rollouts_halted, 1);
+        break;
+    case DUE_ROLLOUT_COMPLETE:
+        add(&c->rollouts_completed, 1);
         break;
     case DUE_NOTHING:
         break;
@@ -544,5 +558,8 @@ void committer_count(const struct committer *c, struct committer_counters *out) 
         .baselines_retired = atomic_load_explicit(&c->baselines_retired, memory_order_relaxed),
         .baselines_not_activated =
             atomic_load_explicit(&c->baselines_not_activated, memory_order_relaxed),
+        .rings_opened = atomic_load_explicit(&c->rings_opened, memory_order_relaxed),
+        .rollouts_halted = atomic_load_explicit(&c->rollouts_halted, memory_order_relaxed),
+        .rollouts_completed = atomic_load_explicit(&c->rollouts_completed, memory_order_relaxed),
     };
 }

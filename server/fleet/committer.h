@@ -87,6 +87,7 @@ bool committer_policy_is_current(const struct committer *committer);
 struct committer_counters { /* since the start; failures are commits that did not end with OK */
     uint64_t batches, commits, failures, largest_batch, storage_retries;
     uint64_t baselines_activated, baselines_retired, baselines_not_activated; /* by themselves */
+    uint64_t rings_opened, rollouts_halted, rollouts_completed;               /* likewise */
 };
 void committer_count(const struct committer *committer, struct committer_counters *out);
 

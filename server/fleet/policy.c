@@ -3,6 +3,7 @@
 #include "server/base/clock.h"
 #include "server/fleet/anchor_bundles.h"
 #include "server/fleet/rcu.h"
+#include "server/fleet/rollout.h"
 
 #include <limits.h>
 #include <stdatomic.h>
@@ -60,17 +61,17 @@ uint64_t policy_generation(const struct policy *policy) {
     return policy->generation;
 }
 
-static bool counts(const struct policy_term *term, int64_t now) {
-    return term->until == 0 || now < term->until;
+static bool counts(const struct policy_term *term, const char *device_id, int64_t now) {
+    return (term->until == 0 || now < term->until) &&
+           (term->rollout == NULL || rollout_includes(term->rollout, device_id));
 }
 
 size_t policy_baselines(const struct policy_model *model, const char *device_id, int64_t now,
                         const struct baseline *out[static BASELINE_MAX_PER_MODEL],
                         const char *id[static BASELINE_MAX_PER_MODEL]) {
     size_t num = 0;
-    (void)device_id;
     for (size_t i = 0; i < model->num_baselines && num < BASELINE_MAX_PER_MODEL; i++) {
-        if (counts(&model->term[i], now)) {
+        if (counts(&model->term[i], device_id, now)) {
             out[num] = model->baseline[i];
             id[num++] = model->baseline_id[i];
         }
@@ -127,6 +128,14 @@ static void policy_free(struct policy *policy) {
     anchor_bundles_release(&policy->bundles);
     arena_free(&policy->arena);
     free(policy);
+}
+
+static int compare_rollout(const void *baseline_id, const void *row) {
+    return strcmp(baseline_id, ((const struct rollout_row *)row)->baseline_id);
+}
+
+static int order_rollouts(const void *a, const void *b) {
+    return compare_rollout(((const struct rollout_row *)a)->baseline_id, b);
 }
 
 static int order_ways_in(const void *a, const void *b) {
@@ -327,6 +336,29 @@ static enum status take_baselines(struct policy *out, const struct policy *old,
     return status;
 }
 
+/* Those that are under way, to the terms of their baselines. */
+static enum status take_rollouts(struct policy *out, struct store_reader *reader,
+                                 struct detail *detail) {
+    struct rollout_row *row;
+    size_t num;
+    enum status status = store_rollout_in_force(reader, &out->arena, &row, &num);
+    if (status != STATUS_OK) {
+        return status_fail(detail, status, "cannot read the rollouts");
+    }
+    if (num > 0) {
+        qsort(row, num, sizeof *row, order_rollouts);
+    }
+    for (size_t i = 0; num > 0 && i < out->num_models; i++) {
+        struct policy_model *model = &out->models[i];
+        for (size_t j = 0; j < model->num_baselines; j++) {
+            model->term[j].rollout =
+                bsearch(model->baseline_id[j], row, num, sizeof *row, compare_rollout);
+            model->rolls_out = model->rolls_out || model->term[j].rollout != NULL;
+        }
+    }
+    return STATUS_OK;
+}
+
 static enum status take_anchors(struct policy *out, const struct policy *old,
                                 struct store_reader *reader, struct detail *detail) {
     enum status status = anchor_bundles_take(&out->bundles, old == NULL ? NULL : &old->bundles,
@@ -374,6 +406,9 @@ static enum status build(struct policy *out, const struct policy *old,
     status = take_models(out, reader, detail);
     if (status == STATUS_OK) {
         status = take_baselines(out, old, reader, detail);
+    }
+    if (status == STATUS_OK) {
+        status = take_rollouts(out, reader, detail);
     }
     if (status == STATUS_OK) {
         status = take_anchors(out, old, reader, detail);

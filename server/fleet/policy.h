@@ -11,7 +11,8 @@
 #include "server/tpm/pcr.h"
 
 struct policy_term {
-    int64_t until; /* the end of its grace; 0: none */
+    int64_t until;                     /* the end of its grace; 0: none */
+    const struct rollout_row *rollout; /* outside of its ring it does not count; NULL: none */
 };
 
 struct policy_model {
@@ -21,6 +22,7 @@ struct policy_model {
     char (*baseline_id)[STORE_ID];    /* parallel, as is the next */
     struct policy_term *term;         /* for whom and how long each counts */
     size_t num_baselines;
+    bool rolls_out; /* one of them has a rollout */
     /* The model's own anchors, compiled; NULL: it has none (db/store.h says what that means). */
     const struct trust_bundle *ek_bundle, *idevid_bundle;
 };

@@ -61,6 +61,19 @@ static void check_segments(const void *at, const struct field *field) {
     }
 }
 
+static void check_rollout(const void *at) {
+    struct rollout_body body;
+    memcpy(&body, at, sizeof body);
+    hold(body.given || (body.rings.num == 0 && body.devices.num == 0));
+    hold(body.rings.num <= ROLLOUT_BODY_RINGS && body.devices.num <= ROLLOUT_BODY_DEVICES);
+    for (size_t i = 0; i < body.rings.num; i++) {
+        hold(body.rings.percent[i] >= 1 && body.rings.percent[i] <= 100);
+    }
+    for (size_t i = 0; i < body.devices.num; i++) {
+        hold(body.devices.id[i][0] != '\0');
+    }
+}
+
 static void check_certification(const struct key_certification *in, bool required) {
     const struct bytes parts[] = {in->certify_info, in->signature, in->key_public};
     for (size_t i = 0; i < 3; i++) {
@@ -108,6 +121,11 @@ static void check_field(const struct field *field, const void *at) {
         break;
     case FIELD_SEGMENTS:
         check_segments(at, field);
+        break;
+    case FIELD_RINGS:
+        break; /* a member of the next */
+    case FIELD_ROLLOUT:
+        check_rollout(at);
         break;
     case FIELD_KEY_CERTIFICATION:
         check_certification(at, field->required);

@@ -45,6 +45,7 @@ static const struct role_matrix_row role_matrix[] = {
     {"POST", "/v1/baselines/{id}/approve", "pa", false},
     {"POST", "/v1/baselines/{id}/reject", "pa", false},
     {"POST", "/v1/baselines/{id}/activate", "pa", false},
+    {"POST", "/v1/baselines/{id}/rollout", "pa", false},
     {"POST", "/v1/baselines/{id}/unschedule", "pa", false},
     {"POST", "/v1/baselines/{id}/deprecate", "pa", false},
     {"POST", "/v1/baselines/{id}/retire", "pa", false},

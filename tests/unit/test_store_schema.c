@@ -343,6 +343,7 @@ static bool may_scan(enum statement statement) {
     case SQL_BOOT_STATE_FORGET:    /* an index of just these */
     case SQL_REAPPRAISAL_NEXT:     /* an index of just these */
     case SQL_BOOT_LOG_FORGET:      /* an index of just these */
+    case SQL_ROLLOUT_COUNTS:       /* an index, and at most one a baseline */
     case SQL_LOG_PIECE_LAST:       /* the last one */
         return true;
     default:
