@@ -34,7 +34,10 @@ jq --slurpfile files "$work/files.json" '{schema: "gatehouse/baseline/1", model:
     bank: "sha256", pcrs: ., ima: {mode: "enforce", files: $files[0], ignore: ["/tmp/*"]}}' "$work/pcrs.json" >"$work/body"
 call admin admin POST /v1/models/acme-edge9/baselines "$work/body"
 same 'a baseline that lists files' 201 "$status"
-call admin second POST "/v1/baselines/$(field .id)/activate" "$work/empty"
+id=$(field .id)
+for step in admin/submit second/approve second/activate; do
+    call admin "${step%/*}" POST "/v1/baselines/$id/${step#*/}" "$work/empty"
+done
 same 'it is in force' 200 "$status"
 
 for device in edge other; do
