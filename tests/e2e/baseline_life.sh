@@ -1,5 +1,5 @@
 #!/bin/sh
-# test: a baseline's life on a running gateway: two people, an activation to come, a grace that ends by itself
+# test: a baseline's life on a running gateway: two people, an activation to come, a grace that ends by itself, rings
 cd "$(dirname "$0")" && . ./lib.sh
 
 a_gateway edge
@@ -85,4 +85,45 @@ step admin "$second" revoke
 answered 'but may still be revoked' 200
 call admin admin GET /metrics
 claim 'the metrics count what happened by itself' grep -q '^gatehouse_baseline_steps_total{step="retired"} 2$' "$answer"
+
+# --- ring by ring --------------------------------------------------------------------------------------
+
+rollout() { # ID
+    call admin admin GET "/v1/baselines/$1"
+    field '.rollout | "\(.state) \(.percent) \(.appraised) \(.failed)"'
+}
+rolls() { # ID ROLLOUT: within ten seconds
+    for _ in $(seq 50); do
+        [ "$(rollout "$1")" = "$2" ] && return
+        sleep 0.2
+    done
+    return 1
+}
+call admin author POST /v1/models/acme-edge9/baselines "$work/document"
+third=$(field .id)
+step author "$third" submit
+step approver "$third" approve
+call admin admin GET '/v1/devices?limit=1'
+body --arg device "$(field '.items[0].id')" \
+    '{rollout: {devices: [$device], rings: [25], max_failure_percent: 10, min_appraisals: 1, min_s: 0}}'
+step approver "$third" activate "$work/body"
+answered 'a baseline is to reach its fleet ring by ring' 200
+same 'a named device comes first' 'running 0 0 0' "$(rollout "$third")"
+device_attests edge
+answered 'for which the baseline counts' 201
+claim 'the next ring opens' rolls "$third" 'running 25 0 0'
+body '{action: "halt"}'
+step approver "$third" rollout "$work/body"
+answered 'the rollout is halted' 200
+gateway_stop
+must 'the gateway is back' gateway_start
+same 'and the rollout as it was' 'halted 25 0 0' "$(rollout "$third")"
+device_attests edge
+answered 'who is in the ring keeps the baseline' 201
+body '{action: "complete"}'
+step approver "$third" rollout "$work/body"
+answered 'everybody gets it' 200
+same 'and the rollout is complete' 'complete 100 0 0' "$(rollout "$third")"
+step approver "$third" rollout "$work/body"
+answered 'once' 409 wrong_state
 finish
