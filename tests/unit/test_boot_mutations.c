@@ -18,13 +18,13 @@
 
 enum { MOST_BASELINES = 32, LOG_SIZE = 1 << 17 };
 
-static struct arena arena, work; /* of the test; of one verification */
+static struct arena arena, work, edits; /* of the test; of one verification; of one edited log */
 static struct soft_tpm tpm;
 static struct tpm_public ak;
 static struct tpm2_evidence evidence;
 static struct tpm2_expectation expected;
 static struct pcr_selection selection;
-static struct log_editor original;
+static struct log_editor original, edited;
 static struct facts facts;
 static struct appraisal appraisal;
 static struct baseline *baseline[MOST_BASELINES]; /* what the boot at hand must never pass */
@@ -100,6 +100,7 @@ static void load(int boot) {
 static void start(void) {
     arena_init(&arena, 1 << 26);
     arena_init(&work, 1 << 25);
+    arena_init(&edits, 1 << 25);
     memset(&tpm, 0, sizeof tpm);
     num_baselines = 0;
 }
@@ -113,6 +114,7 @@ static void end(void) {
     }
     arena_free(&arena);
     arena_free(&work);
+    arena_free(&edits);
 }
 
 /* --- judging ----------------------------------------------------------------------------------- */
@@ -250,7 +252,7 @@ enum {
 };
 
 static struct bytes joined(struct bytes a, struct bytes b) {
-    uint8_t *data = arena_alloc(&work, a.len + b.len);
+    uint8_t *data = arena_alloc(&edits, a.len + b.len);
     struct writer w = writer_of(data, a.len + b.len);
     write_bytes(&w, a);
     write_bytes(&w, b);
@@ -258,7 +260,7 @@ static struct bytes joined(struct bytes a, struct bytes b) {
 }
 
 static struct bytes flipped(struct bytes in, size_t at) {
-    struct bytes out = arena_bytes(&work, in);
+    struct bytes out = arena_bytes(&edits, in);
     if (at < out.len) {
         uint8_t *data = (uint8_t *)(uintptr_t)out.data;
         data[at] ^= 1;
@@ -284,6 +286,11 @@ static size_t end_of_sha256(struct bytes digests) {
         at += 2 + digest_len((enum hash_alg)digests.data[at]);
     }
     return at + 2 + 32;
+}
+
+static void begin_edit(void) {
+    arena_free(&edits);
+    edited = original;
 }
 
 /* False when there is no such mutation of event i. */
@@ -388,15 +395,13 @@ static struct baseline *met_baseline(json_t **document) {
     return met;
 }
 
-static struct log_editor edited;
-
 START_TEST(every_mutation_that_changes_what_is_extended_is_refused) {
     size_t refused = 0;
     load(_i);
     ck_assert(verifies(&original));
     for (size_t i = 0; i < original.num; i++) {
         for (int kind = 0; kind < NUM_MUTATIONS; kind++) {
-            edited = original;
+            begin_edit();
             if (mutate(&edited, i, kind) && breaks_replay(i, kind)) {
                 ck_assert_msg(!verifies(&edited), "event %zu, mutation %d", i + 1, kind);
                 refused++;
@@ -417,7 +422,7 @@ START_TEST(no_mutation_makes_a_boot_pass_what_it_does_not_meet) {
     ck_assert_uint_ge(num_baselines, 9);
     for (size_t i = 0; i < original.num; i++) {
         for (int kind = 0; kind < NUM_MUTATIONS; kind++) {
-            edited = original;
+            begin_edit();
             if (!mutate(&edited, i, kind) || !verifies(&edited)) {
                 continue;
             }
@@ -447,7 +452,7 @@ START_TEST(no_mutations_together_make_a_boot_pass_what_it_does_not_meet) {
     add_unmet(document);
     json_decref(document);
     for (unsigned round = 0; round < 3000; round++) {
-        edited = original;
+        begin_edit();
         for (unsigned n = 1 + any(6); n > 0; n--) {
             (void)mutate(&edited, any(edited.num), (int)any(DROP));
         }
@@ -492,7 +497,7 @@ START_TEST(denials_after_a_mutation_name_its_event) {
     json_decref(document);
     for (size_t i = 0; i < original.num; i++) {
         for (int kind = 0; kind < NUM_MUTATIONS; kind++) {
-            edited = original;
+            begin_edit();
             if (mutate(&edited, i, kind) && verifies(&edited) && judge(met) != VERDICT_TRUSTED) {
                 denied++;
                 check_names(i, kind);
@@ -517,7 +522,7 @@ START_TEST(no_mutations_make_another_real_boot_pass) {
     load_real(others[_i]);
     for (unsigned round = 0; round < 4000; round++) {
         size_t single = round / NUM_MUTATIONS;
-        edited = original;
+        begin_edit();
         if (single < original.num) {
             (void)mutate(&edited, single, (int)(round % NUM_MUTATIONS));
         } else {
