@@ -44,6 +44,14 @@ unit 'echo "100%: Checks: 0, Failures: 0, Errors: 0"'
 expect 'a program without a check fails' 1 '0 passed, 1 failed' unit
 unit 'exit 0'
 expect 'a program without a summary fails' 1 '0 passed, 1 failed' unit
+unit 'echo "skip - x: nothing to read"'
+expect 'a program that skips its claims is no pass' 1 '0 passed, 0 failed, 1 skipped' unit
+: >"$tree/tests/unit/test_y.c"
+printf '#!/bin/sh\necho "100%%: Checks: 1, Failures: 0, Errors: 0"\n' >"$tree/build/tests/unit/test_y"
+chmod +x "$tree/build/tests/unit/test_y"
+expect 'but none in the way of others' 0 '1 passed, 0 failed, 1 skipped' unit
+unit 'echo "skip - x: nothing to read"; exit 1'
+expect 'a program that skips and fails fails' 1 '0 passed, 1 failed' unit
 unit 'echo "100%: Checks: 5, Failures: 0, Errors: 0"; kill -SEGV $$'
 expect 'a program that dies after its summary fails' 1 '5 passed, 1 failed' unit
 unit 'sleep 60'
