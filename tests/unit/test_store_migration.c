@@ -244,9 +244,9 @@ START_TEST(foreign_keys_are_enforced_after_a_migration_that_failed_too) {
 }
 END_TEST
 
-/* Migrations write often by now: each fault strikes at every fourth of them, each from
+/* Migrations write often by now: each fault strikes at every eighth of them, each from
  * another one on. */
-enum { STRIDE = 4 };
+enum { STRIDE = 8 };
 
 static const enum fault faults[] = {FAULT_WRITE, FAULT_FULL, FAULT_SYNC, FAULT_READ};
 
