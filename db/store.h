@@ -15,6 +15,7 @@
 #include "server/base/arena.h"
 
 enum { STORE_ID = 33, STORE_NAME = 65, STORE_SERIAL = 33, STORE_SEGMENT = 64 };
+enum { STORE_AUTHORITY = 17 }; /* server/credential/signer.h: 16 hex digits */
 enum { STORE_TIERS = 4 }; /* of enum tier, which is written as its number: 0 none .. 3 measured */
 enum { STORE_ACTOR = STORE_NAME + 16 }; /* "operator:<name>", "host:<user>", "system" */
 
@@ -654,7 +655,8 @@ MUST_USE enum status store_exception_has_given(struct store_reader *, bool *out,
 struct credential_row {
     char serial[STORE_SERIAL]; /* hex, 32 digits */
     char device_id[STORE_ID], appraisal_id[STORE_ID];
-    uint8_t sha256[32]; /* of the certificate's DER */
+    uint8_t sha256[32];              /* of the certificate's DER */
+    char authority[STORE_AUTHORITY]; /* who signed it; "": issued before this was kept */
     enum key_protection key_protection;
     int tier; /* enum tier, and the segment that it got: as the certificate has */
     char segment[STORE_SEGMENT]; /* them; "": none */
@@ -697,6 +699,46 @@ MUST_USE enum status store_credential_revoke_model(struct store_writer *, const 
 /* Forgets credentials that expired before `before`, at most `limit`. LIMIT: that many were
  * forgotten, and there may be more. */
 MUST_USE enum status store_credential_prune(struct store_writer *, int64_t before, unsigned limit);
+
+/* --- what relying parties have to know --- */
+/* Each change in who may pass, in the order in which it became so. The store writes them by itself, in
+ * the transaction of whatever made the change: there is no way to revoke and not to say so. What
+ * proxies follow (server/fleet/feed.h) and what is sent to receivers is read from here, so that
+ * nothing is lost with the process. Kept for a while, see store_trust_change_forget. */
+enum trust_change {
+    TRUST_DEVICE = 1, /* its state, verdict or tier is another, or it is gone (state 0) */
+    TRUST_CREDENTIAL, /* one was issued */
+    TRUST_REVOCATION, /* one was revoked before it expired */
+    TRUST_MODEL       /* decisions about every device of a model may be others: ask anew */
+};
+struct trust_change_row {
+    int64_t seq; /* from 1, ascending; never given twice, though some may be missing */
+    int64_t time_ms;
+    enum trust_change change;
+    char device_id[STORE_ID]; /* "": TRUST_MODEL */
+    char model[STORE_NAME];
+    /* Of the device, as it is with this change; and before, for TRUST_DEVICE. 0: none. */
+    enum device_state state, was_state;
+    int verdict, tier, was_verdict, was_tier;
+    /* Of the credential: TRUST_CREDENTIAL and TRUST_REVOCATION. */
+    char serial[STORE_SERIAL];
+    uint8_t sha256[32];
+    char authority[STORE_AUTHORITY]; /* "": not known */
+    char segment[STORE_SEGMENT];
+    int64_t not_before, not_after;
+    char reason[129]; /* of the revocation */
+};
+/* After `after_seq`, ascending, at most `limit`. */
+MUST_USE enum status store_trust_change_list(struct store_reader *, struct arena *,
+                                             struct trust_change_row **out, size_t *num,
+                                             int64_t after_seq, unsigned limit);
+/* The newest, and the oldest that is kept (newest + 1 when none is). */
+MUST_USE enum status store_trust_change_ends(struct store_reader *, int64_t *oldest,
+                                             int64_t *newest);
+/* Forgets those of before `before_ms` with a seq up to `through_seq`, at most `limit`. LIMIT: there
+ * may be more. */
+MUST_USE enum status store_trust_change_forget(struct store_writer *, int64_t before_ms,
+                                               int64_t through_seq, unsigned limit);
 
 /* --- what the fleet table is rebuilt from --- */
 struct store_visitor {

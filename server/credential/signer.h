@@ -22,6 +22,21 @@ struct signer_options {
 MUST_USE enum status signer_start(struct signer **out, const struct signer_options *options,
                                   struct detail *detail);
 
+/* Who signs. Of PROFILE_IDENTITY there is one; of PROFILE_ACCESS one for each epoch of its key, of
+ * which one signs credentials: one that is to come is published before, one that was stays until
+ * what it signed has expired (it still signs revocation lists and answers). */
+enum { SIGNER_AUTHORITIES_MAX = 8, AUTHORITY_ID_SIZE = 17 };
+struct signer_authority {
+    enum profile profile;
+    char
+        id[AUTHORITY_ID_SIZE]; /* the first 8 bytes of its SubjectPublicKeyInfo's SHA-256, in hex */
+    struct bytes certificate;  /* DER */
+    bool signs;                /* what is issued now */
+};
+/* All of them, those that sign first. Immutable, valid as long as the signer; a later call may give
+ * others. Thread-safe. */
+size_t signer_authorities(const struct signer *signer, const struct signer_authority **out);
+
 enum { SIGNER_BATCH_MAX = 256 };
 
 struct sign_job {
@@ -36,7 +51,8 @@ struct sign_job {
     enum status status; /* OK, INVALID (profile), INTERNAL */
     uint8_t der[CERTIFICATE_DER_MAX];
     size_t der_len;
-    uint8_t sha256[32]; /* of der */
+    uint8_t sha256[32];                /* of der */
+    char authority[AUTHORITY_ID_SIZE]; /* who signed */
 };
 
 /* Signs up to SIGNER_BATCH_MAX jobs in one exchange of messages. OK: each job has its own
