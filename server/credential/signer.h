@@ -1,7 +1,9 @@
 /* The signer: a child process that alone holds the CA keys. Forked before any thread, socket or
- * store; keeps one socketpair, no file, and a seccomp filter that leaves it read, write, memory,
+ * store; keeps two socketpairs, no file, and a seccomp filter that leaves it read, write, memory,
  * time and exit. It takes only requests of PROFILE_IDENTITY and PROFILE_ACCESS within their limits,
- * and checkpoints of the audit log that never go back, for the trust domain given at the start. */
+ * and checkpoints of the audit log that never go back, for the trust domain given at the start; and on
+ * a channel of their own, so that the committer never waits behind them, what relying parties are
+ * answered with. */
 #ifndef GATEHOUSE_CREDENTIAL_SIGNER_H
 #define GATEHOUSE_CREDENTIAL_SIGNER_H
 
@@ -25,7 +27,7 @@ MUST_USE enum status signer_start(struct signer **out, const struct signer_optio
 /* Who signs. Of PROFILE_IDENTITY there is one; of PROFILE_ACCESS one for each epoch of its key, of
  * which one signs credentials: one that is to come is published before, one that was stays until
  * what it signed has expired (it still signs revocation lists and answers). */
-enum { SIGNER_AUTHORITIES_MAX = 8, AUTHORITY_ID_SIZE = 17 };
+enum { SIGNER_AUTHORITIES_MAX = 8, AUTHORITY_RAW_ID = 8, AUTHORITY_ID_SIZE = 17 };
 struct signer_authority {
     enum profile profile;
     char
@@ -57,8 +59,8 @@ struct sign_job {
 
 /* Signs up to SIGNER_BATCH_MAX jobs in one exchange of messages. OK: each job has its own
  * status, and the detail names the first that was refused. INTERNAL: the signer is gone, now and
- * for every later call (the gateway then stops); LIMIT: no jobs, or too many. One caller at a
- * time: the committer. */
+ * for every later call (the gateway then stops); LIMIT: no jobs, or too many. Thread-safe; the
+ * committer alone calls it. */
 MUST_USE enum status signer_sign(struct signer *signer, struct sign_job *const *jobs, size_t num,
                                  struct detail *detail);
 

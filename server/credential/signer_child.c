@@ -2,34 +2,40 @@
 
 #include "server/base/clock.h"
 #include "server/base/file.h"
-#include "server/credential/checkpoint.h"
-#include "server/credential/signer_wire.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
-enum { KEY_FILE_MAX = 6 << 10, CERTIFICATE_FILE_MAX = 64 << 10, CHANNEL = 3 };
+enum { KEY_FILE_MAX = 6 << 10, CERTIFICATE_FILE_MAX = 64 << 10, FIRST_CHANNEL = 0 };
 /* Requests may have waited for their batch; they never come from the future. */
 enum { BACKDATED_MAX_S = 600 };
 
-struct authority {
-    struct private_key *key;
-    uint8_t der[CERTIFICATE_DER_MAX];
-    size_t der_len;
-};
+const struct authority *child_authority(const struct child *child, enum profile profile) {
+    for (size_t i = 0; i < child->num_authorities; i++) {
+        if (child->authority[i].profile == profile && child->authority[i].signs) {
+            return &child->authority[i];
+        }
+    }
+    return NULL;
+}
 
-struct child {
-    const char *trust_domain;
-    struct authority authorities[2]; /* by enum profile: IDENTITY, ACCESS */
-    int64_t signed_seq;              /* the latest checkpoint's; 0: none yet */
-    uint8_t signed_hash[CHECKPOINT_HASH_LEN];
-    uint8_t request[SIGNER_REQUEST_MAX], reply[SIGNER_REPLY_MAX];
-};
+const struct authority *child_authority_by_id(const struct child *child,
+                                              const uint8_t id[static AUTHORITY_RAW_ID]) {
+    for (size_t i = 0; i < child->num_authorities; i++) {
+        if (memcmp(child->authority[i].id, id, AUTHORITY_RAW_ID) == 0) {
+            return &child->authority[i];
+        }
+    }
+    return NULL;
+}
 
-static struct issuer issuer_of(const struct authority *authority) {
+struct issuer authority_issuer(const struct authority *authority) {
     return (struct issuer){.key = authority->key,
                            .certificate = bytes_of(authority->der, authority->der_len)};
 }
@@ -81,10 +87,10 @@ static enum status load_certificate(struct authority *out, const char *path,
 /* Issues a certificate for its own key and throws it away: proves that key, certificate and
  * profile go together, and brings whatever the libraries load late (the time zone, for one) in
  * before the doors close. */
-static enum status rehearse(const struct child *child, enum profile profile,
+static enum status rehearse(const struct child *child, const struct authority *authority,
                             struct detail *detail) {
-    const struct authority *authority = &child->authorities[profile];
-    struct issuer issuer = issuer_of(authority);
+    enum profile profile = authority->profile;
+    struct issuer issuer = authority_issuer(authority);
     struct public_key key;
     uint8_t spki[KEY_SPKI_MAX], der[CERTIFICATE_DER_MAX];
     char uri[X509_SAN_URI_MAX];
@@ -112,37 +118,46 @@ static enum status rehearse(const struct child *child, enum profile profile,
     return profile_issue(&out, &issuer, &request, detail);
 }
 
-static enum status load(struct child *child, const struct signer_options *options,
-                        struct detail *detail) {
-    struct authority *identity = &child->authorities[PROFILE_IDENTITY];
-    struct authority *access = &child->authorities[PROFILE_ACCESS];
-    struct public_key identity_key, access_key;
-    child->trust_domain = options->trust_domain;
-    enum status status = load_key(identity, options->identity_key_file, detail);
+static enum status load_authority(struct child *child, enum profile profile, const char *key_file,
+                                  const char *certificate_file, struct detail *detail) {
+    struct authority *authority = &child->authority[child->num_authorities];
+    struct public_key key;
+    uint8_t sha256[32];
+    authority->profile = profile;
+    authority->signs = true;
+    enum status status = load_key(authority, key_file, detail);
     if (status == STATUS_OK) {
-        status = load_certificate(identity, options->identity_certificate_file, detail);
-    }
-    if (status == STATUS_OK) {
-        status = load_key(access, options->access_key_file, detail);
-    }
-    if (status == STATUS_OK) {
-        status = load_certificate(access, options->access_certificate_file, detail);
-    }
-    if (status == STATUS_OK) {
-        status = rehearse(child, PROFILE_IDENTITY, detail);
-    }
-    if (status == STATUS_OK) {
-        status = rehearse(child, PROFILE_ACCESS, detail);
+        status = load_certificate(authority, certificate_file, detail);
     }
     if (status != STATUS_OK) {
         return status;
     }
-    private_key_public(identity->key, &identity_key);
-    private_key_public(access->key, &access_key);
-    if (public_key_equal(&identity_key, &access_key)) {
+    private_key_public(authority->key, &key);
+    if (public_key_spki_sha256(sha256, &key) != STATUS_OK) {
+        return status_fail(detail, STATUS_INTERNAL, "%s: its key has no SPKI", certificate_file);
+    }
+    memcpy(authority->id, sha256, sizeof authority->id);
+    child->num_authorities++;
+    return STATUS_OK;
+}
+
+static enum status load(struct child *child, const struct signer_options *options,
+                        struct detail *detail) {
+    child->trust_domain = options->trust_domain;
+    enum status status = load_authority(child, PROFILE_IDENTITY, options->identity_key_file,
+                                        options->identity_certificate_file, detail);
+    if (status == STATUS_OK) {
+        status = load_authority(child, PROFILE_ACCESS, options->access_key_file,
+                                options->access_certificate_file, detail);
+    }
+    for (size_t i = 0; i < child->num_authorities && status == STATUS_OK; i++) {
+        status = rehearse(child, &child->authority[i], detail);
+    }
+    if (status == STATUS_OK &&
+        memcmp(child->authority[0].id, child->authority[1].id, AUTHORITY_RAW_ID) == 0) {
         return status_fail(detail, STATUS_INVALID, "identity and access authority share one key");
     }
-    return STATUS_OK;
+    return status;
 }
 
 /* --- serving -------------------------------------------------------------------------------- */
@@ -166,7 +181,7 @@ static enum status issue(const struct child *child, const struct sign_job *job, 
     if (status != STATUS_OK) {
         return status;
     }
-    struct issuer issuer = issuer_of(&child->authorities[job->profile]);
+    struct issuer issuer = authority_issuer(child_authority(child, job->profile));
     struct certificate_request request = {.profile = job->profile,
                                           .spki = bytes_of(job->spki, job->spki_len),
                                           .common_name = job->device_id,
@@ -179,12 +194,11 @@ static enum status issue(const struct child *child, const struct sign_job *job, 
     return profile_issue(out, &issuer, &request, detail);
 }
 
-static enum status answer(const struct child *child, struct bytes body, struct writer *reply) {
+static enum status answer(struct child *child, struct bytes body, struct writer *reply) {
     uint16_t num;
     if (bytes_u16be(&body, &num) != STATUS_OK || num == 0 || num > SIGNER_BATCH_MAX) {
         return STATUS_MALFORMED;
     }
-    signer_frame_open(reply, SIGNER_REPLY);
     write_u16be(reply, num);
     for (uint16_t i = 0; i < num; i++) {
         struct sign_job job = {0};
@@ -197,7 +211,9 @@ static enum status answer(const struct child *child, struct bytes body, struct w
         status = issue(child, &job, &der, &detail);
         signer_answer_write(reply, status, writer_bytes(&der), detail.text);
     }
-    return body.len == 0 ? signer_frame_close(reply) : STATUS_MALFORMED;
+    write_bytes(reply, bytes_of(child_authority(child, PROFILE_IDENTITY)->id, AUTHORITY_RAW_ID));
+    write_bytes(reply, bytes_of(child_authority(child, PROFILE_ACCESS)->id, AUTHORITY_RAW_ID));
+    return body.len == 0 ? STATUS_OK : STATUS_MALFORMED;
 }
 
 static enum status sign_checkpoint(struct child *child, struct checkpoint_job *job,
@@ -220,8 +236,8 @@ static enum status sign_checkpoint(struct child *child, struct checkpoint_job *j
     if (checkpoint_text(&w, &checkpoint) != STATUS_OK) {
         return status_fail(detail, STATUS_INVALID, "no such entry");
     }
-    if (private_key_sign(child->authorities[PROFILE_IDENTITY].key, &signature, writer_bytes(&w)) !=
-        STATUS_OK) {
+    if (private_key_sign(child_authority(child, PROFILE_IDENTITY)->key, &signature,
+                         writer_bytes(&w)) != STATUS_OK) {
         return status_fail(detail, STATUS_INTERNAL, "the key does not sign");
     }
     child->signed_seq = job->seq;
@@ -239,80 +255,142 @@ static enum status answer_checkpoint(struct child *child, struct bytes body, str
         return status;
     }
     job.status = sign_checkpoint(child, &job, &detail);
-    signer_frame_open(reply, SIGNER_CHECKPOINT_REPLY);
     signer_checkpoint_answer_write(reply, &job, detail.text);
-    return signer_frame_close(reply);
+    return STATUS_OK;
 }
 
-/* Ends when the parent closes the channel, or sends what is no request. */
-static int serve(int fd, struct child *child) {
+static const struct signer_handler handlers[] = {
+    {CHANNEL_COMMITTER, SIGNER_REQUEST, SIGNER_REPLY, answer},
+    {CHANNEL_COMMITTER, SIGNER_CHECKPOINT, SIGNER_CHECKPOINT_REPLY, answer_checkpoint},
+};
+enum { NUM_HANDLERS = sizeof handlers / sizeof handlers[0] };
+
+struct desk { /* where frames are read and written */
+    uint8_t request[SIGNER_ANSWERS_MAX], reply[SIGNER_ANSWERS_MAX];
+};
+
+static unsigned types_of(enum signer_channel channel) {
+    unsigned types = 0;
+    for (size_t i = 0; i < NUM_HANDLERS; i++) {
+        types |= handlers[i].channel == channel ? 1U << handlers[i].request : 0;
+    }
+    return types;
+}
+
+static const struct signer_handler *handler_of(enum signer_frame type) {
+    size_t i = 0;
+    while (handlers[i].request != type) {
+        i++; /* types_of let nothing else in */
+    }
+    return &handlers[i];
+}
+
+/* One frame. END: the channel was closed. */
+static enum status serve_one(int fd, enum signer_channel channel, struct child *child,
+                             struct desk *desk) {
+    struct bytes body;
+    enum signer_frame type;
+    size_t cap = channel == CHANNEL_COMMITTER ? (size_t)SIGNER_REQUEST_MAX : sizeof desk->request;
+    enum status status =
+        signer_request_receive(fd, types_of(channel), &type, desk->request, cap, &body);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    const struct signer_handler *handler = handler_of(type);
+    struct writer reply = writer_of(desk->reply, sizeof desk->reply);
+    signer_frame_open(&reply, handler->reply);
+    status = handler->answer(child, body, &reply);
+    if (status == STATUS_OK) {
+        status = signer_frame_close(&reply);
+    }
+    return status == STATUS_OK ? signer_frame_send(fd, writer_bytes(&reply)) : status;
+}
+
+/* The committer's first: everybody's credentials wait for it. Ends when the parent closes a channel,
+ * or sends what is no request. */
+static int serve(struct child *child, struct desk *desk) {
     for (;;) {
-        struct bytes body;
-        enum signer_frame type;
-        enum status status =
-            signer_request_receive(fd, &type, child->request, sizeof child->request, &body);
-        if (status == STATUS_END) {
-            return EXIT_SUCCESS;
+        struct pollfd fds[SIGNER_CHANNELS];
+        for (int i = 0; i < SIGNER_CHANNELS; i++) {
+            fds[i] = (struct pollfd){.fd = FIRST_CHANNEL + i, .events = POLLIN};
         }
-        struct writer reply = writer_of(child->reply, sizeof child->reply);
-        if (status == STATUS_OK) {
-            status = type == SIGNER_REQUEST ? answer(child, body, &reply)
-                                            : answer_checkpoint(child, body, &reply);
-        }
-        if (status != STATUS_OK || signer_frame_send(fd, writer_bytes(&reply)) != STATUS_OK) {
+        if (poll(fds, SIGNER_CHANNELS, -1) < 0) {
+            if (errno == EINTR) {
+                continue;
+            }
             return EXIT_FAILURE;
+        }
+        enum signer_channel channel =
+            fds[CHANNEL_COMMITTER].revents != 0 ? CHANNEL_COMMITTER : CHANNEL_ANSWERS;
+        enum status status = serve_one(fds[channel].fd, channel, child, desk);
+        if (status != STATUS_OK) {
+            return status == STATUS_END ? EXIT_SUCCESS : EXIT_FAILURE;
         }
     }
 }
 
-static enum status say_hello(int fd, const struct child *child, enum status status,
+static enum status say_hello(const struct child *child, struct desk *desk, enum status status,
                              const char *text) {
-    uint8_t buffer[SIGNER_HELLO_MAX];
-    struct writer w = writer_of(buffer, sizeof buffer);
+    struct writer w = writer_of(desk->reply, SIGNER_HELLO_MAX);
     size_t text_len = strnlen(text, SIGNER_TEXT_MAX);
     signer_frame_open(&w, SIGNER_HELLO);
     write_u8(&w, (uint8_t)status);
     write_u16be(&w, (uint16_t)text_len);
     write_bytes(&w, bytes_of(text, text_len));
-    for (size_t i = 0; i < 2; i++) {
-        const struct authority *authority = child == NULL ? NULL : &child->authorities[i];
-        size_t len = authority == NULL ? 0 : authority->der_len;
-        write_u16be(&w, (uint16_t)len);
-        write_bytes(&w, bytes_of(len == 0 ? NULL : authority->der, len));
+    write_u8(&w, (uint8_t)child->num_authorities);
+    for (size_t i = 0; i < child->num_authorities; i++) {
+        const struct authority *authority = &child->authority[i];
+        write_u8(&w, (uint8_t)authority->profile);
+        write_u8(&w, authority->signs ? 1 : 0);
+        write_u16be(&w, (uint16_t)authority->der_len);
+        write_bytes(&w, bytes_of(authority->der, authority->der_len));
     }
     enum status closed = signer_frame_close(&w);
-    return closed == STATUS_OK ? signer_frame_send(fd, writer_bytes(&w)) : closed;
+    return closed == STATUS_OK ? signer_frame_send(FIRST_CHANNEL, writer_bytes(&w)) : closed;
 }
 
 /* Nothing of the parent's stays but the channel; signals for the whole gateway leave us to our
  * parent, which has requests to finish: its end is ours. */
-static bool leave_parent(int *fd, int parent_pid) {
+static bool leave_parent(const int fd[static SIGNER_CHANNELS], int parent_pid) {
     static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGPIPE};
+    enum { OUT_OF_THE_WAY = 64, LAST_CHANNEL = FIRST_CHANNEL + SIGNER_CHANNELS - 1 };
+    int moved[SIGNER_CHANNELS];
     for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++) {
         (void)signal(ignored[i], SIG_IGN);
     }
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || getppid() != parent_pid) {
         return false;
     }
-    if (*fd != CHANNEL && dup2(*fd, CHANNEL) < 0) {
-        return false;
+    for (int i = 0; i < SIGNER_CHANNELS; i++) { /* either may stand where the other has to go */
+        moved[i] = fcntl(fd[i], F_DUPFD, OUT_OF_THE_WAY);
+        if (moved[i] < 0) {
+            return false;
+        }
     }
-    *fd = CHANNEL;
-    return close_range(0, CHANNEL - 1, 0) == 0 && close_range(CHANNEL + 1, ~0u, 0) == 0;
+    for (int i = 0; i < SIGNER_CHANNELS; i++) {
+        if (dup2(moved[i], FIRST_CHANNEL + i) < 0) {
+            return false;
+        }
+    }
+    return close_range(LAST_CHANNEL + 1, ~0u, 0) == 0;
 }
 
-_Noreturn void signer_child_run(int fd, const struct signer_options *options, int parent_pid) {
+_Noreturn void signer_child_run(const int fd[static SIGNER_CHANNELS],
+                                const struct signer_options *options, int parent_pid) {
     struct detail detail = {0};
     struct child *child = calloc(1, sizeof *child);
-    if (!leave_parent(&fd, parent_pid)) {
+    struct desk *desk = calloc(1, sizeof *desk); /* pages that nobody writes to take no memory */
+    if (child == NULL || desk == NULL || !leave_parent(fd, parent_pid)) {
         _exit(EXIT_FAILURE);
     }
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* signer_confine insists on it */
-    enum status status = child == NULL ? status_fail(&detail, STATUS_MEMORY, "out of memory")
-                                       : load(child, options, &detail);
+    enum status status = load(child, options, &detail);
     if (status == STATUS_OK) {
         status = signer_confine(&detail);
     }
-    enum status sent = say_hello(fd, child, status, detail.text);
-    _exit(status == STATUS_OK && sent == STATUS_OK ? serve(fd, child) : EXIT_FAILURE);
+    if (status != STATUS_OK) {
+        child->num_authorities = 0;
+    }
+    enum status sent = say_hello(child, desk, status, detail.text);
+    _exit(status == STATUS_OK && sent == STATUS_OK ? serve(child, desk) : EXIT_FAILURE);
 }

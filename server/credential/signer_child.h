@@ -1,17 +1,53 @@
-/* The signer's child process, in the steps that signer_start takes after the fork. Internal to
- * server/credential; single-threaded. */
+/* The signer's child process, in the steps that signer_start takes after the fork; and what the files
+ * signer_<what>.c that sign in it have of it. Internal to server/credential; single-threaded. */
 #ifndef GATEHOUSE_CREDENTIAL_SIGNER_CHILD_H
 #define GATEHOUSE_CREDENTIAL_SIGNER_CHILD_H
 
-#include "server/credential/signer.h"
+#include "server/credential/checkpoint.h"
+#include "server/credential/signer_wire.h"
 
-/* Becomes the signer: reads the keys, confines itself, says hello on `fd` and serves until the
- * channel closes or a frame is not well-formed. Never returns. */
-_Noreturn void signer_child_run(int fd, const struct signer_options *options, int parent_pid);
+/* Becomes the signer: reads the keys, confines itself, says hello on the committer's channel and
+ * serves until a channel closes or a frame is not well-formed. `fd` by enum signer_channel. Never
+ * returns. */
+_Noreturn void signer_child_run(const int fd[static SIGNER_CHANNELS],
+                                const struct signer_options *options, int parent_pid);
 
 /* From here on: no new file, process, privilege or core file, and of the system calls only read,
- * sendto, memory, time, randomness and exit; any other ends the process. Cannot be undone.
+ * sendto, poll, memory, time, randomness and exit; any other ends the process. Cannot be undone.
  * INTERNAL when the kernel refuses. */
 MUST_USE enum status signer_confine(struct detail *detail);
+
+struct authority {
+    enum profile profile;
+    struct private_key *key;
+    uint8_t id[AUTHORITY_RAW_ID];
+    uint8_t der[CERTIFICATE_DER_MAX];
+    size_t der_len;
+    bool signs;
+};
+
+struct child {
+    const char *trust_domain;
+    struct authority authority[SIGNER_AUTHORITIES_MAX];
+    size_t num_authorities;
+    int64_t signed_seq; /* the latest checkpoint's; 0: none yet */
+    uint8_t signed_hash[CHECKPOINT_HASH_LEN];
+};
+
+/* The one that signs what is issued now; never NULL for IDENTITY and ACCESS once all is loaded. */
+const struct authority *child_authority(const struct child *child, enum profile profile);
+/* NULL: none has this id. */
+const struct authority *child_authority_by_id(const struct child *child,
+                                              const uint8_t id[static AUTHORITY_RAW_ID]);
+struct issuer authority_issuer(const struct authority *authority);
+
+/* What the child does with a request: writes the reply's body into a frame that is open already. On
+ * anything but OK the request was none, and the child ends. What it refuses is said in the reply. */
+typedef enum status signer_answer(struct child *child, struct bytes body, struct writer *reply);
+struct signer_handler {
+    enum signer_channel channel;
+    enum signer_frame request, reply;
+    signer_answer *answer;
+};
 
 #endif

@@ -11,7 +11,8 @@ static const int allowed[] = {
     SCMP_SYS(read),         SCMP_SYS(sendto),  SCMP_SYS(brk),           SCMP_SYS(munmap),
     SCMP_SYS(mremap),       SCMP_SYS(madvise), SCMP_SYS(clock_gettime), SCMP_SYS(clock_gettime64),
     SCMP_SYS(getrandom),    SCMP_SYS(getpid),  SCMP_SYS(futex),         SCMP_SYS(restart_syscall),
-    SCMP_SYS(rt_sigreturn), SCMP_SYS(exit),    SCMP_SYS(exit_group),
+    SCMP_SYS(rt_sigreturn), SCMP_SYS(exit),    SCMP_SYS(exit_group),    SCMP_SYS(poll),
+    SCMP_SYS(ppoll),
 };
 
 static int add_rules(scmp_filter_ctx filter) {
@@ -26,15 +27,15 @@ static int add_rules(scmp_filter_ctx filter) {
     return result == 0 ? seccomp_load(filter) : result;
 }
 
-static bool limit(__rlimit_resource_t resource) {
-    const struct rlimit none = {.rlim_cur = 0, .rlim_max = 0};
-    return setrlimit(resource, &none) == 0;
+static bool limit(__rlimit_resource_t resource, rlim_t value) {
+    const struct rlimit both = {.rlim_cur = value, .rlim_max = value};
+    return setrlimit(resource, &both) == 0;
 }
 
 enum status signer_confine(struct detail *detail) {
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-        !limit(RLIMIT_CORE) || !limit(RLIMIT_NOFILE) || !limit(RLIMIT_NPROC) ||
-        !limit(RLIMIT_FSIZE)) {
+        !limit(RLIMIT_CORE, 0) || !limit(RLIMIT_NOFILE, SIGNER_CHANNELS) ||
+        !limit(RLIMIT_NPROC, 0) || !limit(RLIMIT_FSIZE, 0)) {
         return status_fail(detail, STATUS_INTERNAL, "the signer cannot be confined: %s",
                            strerror(errno));
     }

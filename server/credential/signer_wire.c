@@ -91,9 +91,8 @@ static enum status receive(int fd, unsigned types, enum signer_frame *type, uint
     }
     struct bytes head = bytes_of(head_bytes, sizeof head_bytes);
     if (bytes_u32be(&head, &len) != STATUS_OK || bytes_u8(&head, &version) != STATUS_OK ||
-        bytes_u8(&head, &got) != STATUS_OK || version != SIGNER_VERSION ||
-        got > SIGNER_CHECKPOINT_REPLY || (types & 1U << got) == 0 ||
-        len < SIGNER_HEAD_LEN - LENGTH_LEN || len > cap) {
+        bytes_u8(&head, &got) != STATUS_OK || version != SIGNER_VERSION || got >= SIGNER_FRAMES ||
+        (types & 1U << got) == 0 || len < SIGNER_HEAD_LEN - LENGTH_LEN || len > cap) {
         return STATUS_MALFORMED;
     }
     size_t body_len = len - (SIGNER_HEAD_LEN - LENGTH_LEN);
@@ -112,9 +111,9 @@ enum status signer_frame_receive(int fd, enum signer_frame type, uint8_t *buffer
     return receive(fd, 1U << type, &got, buffer, cap, timeout_ms, body);
 }
 
-enum status signer_request_receive(int fd, enum signer_frame *type, uint8_t *buffer, size_t cap,
-                                   struct bytes *body) {
-    return receive(fd, 1U << SIGNER_REQUEST | 1U << SIGNER_CHECKPOINT, type, buffer, cap, -1, body);
+enum status signer_request_receive(int fd, unsigned types, enum signer_frame *type, uint8_t *buffer,
+                                   size_t cap, struct bytes *body) {
+    return receive(fd, types, type, buffer, cap, -1, body);
 }
 
 static void write_prefixed(struct writer *w, struct bytes in) {

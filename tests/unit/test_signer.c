@@ -1,3 +1,4 @@
+#include "server/base/encoding.h"
 #include "server/credential/signer.h"
 #include "server/credential/signer_child.h"
 #include "server/credential/signer_wire.h"
@@ -122,6 +123,24 @@ static struct sign_job job_of(enum profile profile) {
 /* --- signing
  * ------------------------------------------------------------------------------------------ */
 
+/* The job names one of the authorities, by its key. */
+static void assert_signed_by_listed(const struct signer *signer, const struct sign_job *job) {
+    const struct signer_authority *all;
+    size_t num = signer_authorities(signer, &all), i = 0;
+    struct certificate c;
+    uint8_t sha256[32];
+    char id[AUTHORITY_ID_SIZE];
+    while (i < num && strcmp(all[i].id, job->authority) != 0) {
+        i++;
+    }
+    ck_assert_uint_lt(i, num);
+    ck_assert(all[i].profile == job->profile && all[i].signs);
+    ck_assert_int_eq(certificate_parse(&c, all[i].certificate, NULL), STATUS_OK);
+    ck_assert_int_eq(public_key_spki_sha256(sha256, &c.key), STATUS_OK);
+    hex_encode(id, bytes_of(sha256, AUTHORITY_RAW_ID));
+    ck_assert_str_eq(id, job->authority);
+}
+
 START_TEST(signer_signs_both_profiles_under_their_own_authority) {
     struct signer *signer = start();
     struct sign_job a = job_of(PROFILE_IDENTITY), b = job_of(PROFILE_ACCESS), *jobs[] = {&a, &b};
@@ -151,6 +170,7 @@ START_TEST(signer_signs_both_profiles_under_their_own_authority) {
             authorities[i], authorities[i]);
         ck_assert(
             bytes_equal(signer_authority(signer, jobs[i]->profile), lab_read("authority.der")));
+        assert_signed_by_listed(signer, jobs[i]);
     }
     ck_assert_uint_eq(signer_authority(signer, PROFILE_CA).len, 0);
     ck_assert_uint_eq(signer_authority(signer, (enum profile) - 1).len, 0);
@@ -416,24 +436,33 @@ END_TEST
  * --------------------------------------------------------------------------------- */
 
 /* A signer's child at the end of a socket of ours. */
-static pid_t raw_child(int *fd) {
+static pid_t raw_child_with(int *fd, int *other) {
     static struct signer_options options;
     static uint8_t hello[SIGNER_HELLO_MAX];
     struct bytes body;
-    int ends[2];
+    int ends[2], answers[2];
     options = good_options();
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, answers), 0);
     pid_t parent = getpid(), pid = fork();
     if (pid == 0) {
-        signer_child_run(ends[1], &options, (int)parent);
+        const int theirs[] = {ends[1], answers[1]};
+        signer_child_run(theirs, &options, (int)parent);
     }
     (void)close(ends[1]);
+    (void)close(answers[1]);
     ck_assert_int_gt(pid, 0);
     ck_assert_int_eq(signer_frame_receive(ends[0], SIGNER_HELLO, hello, sizeof hello, 10000, &body),
                      STATUS_OK);
     ck_assert_uint_eq(body.data[0], STATUS_OK);
     *fd = ends[0];
+    *other = answers[0];
     return pid;
+}
+
+static pid_t raw_child(int *fd) {
+    int answers; /* stays open until the test ends */
+    return raw_child_with(fd, &answers);
 }
 
 static void assert_ends(int fd, pid_t pid, int code) {
@@ -463,6 +492,25 @@ START_TEST(child_ends_in_peace_when_the_channel_closes) {
     pid_t pid = raw_child(&fd);
     ck_assert_int_eq(shutdown(fd, SHUT_WR), 0);
     assert_ends(fd, pid, EXIT_SUCCESS);
+}
+END_TEST
+
+START_TEST(child_ends_in_peace_when_the_other_channel_closes) {
+    int fd, answers;
+    pid_t pid = raw_child_with(&fd, &answers);
+    ck_assert_int_eq(shutdown(answers, SHUT_WR), 0);
+    assert_ends(fd, pid, EXIT_SUCCESS);
+    (void)close(answers);
+}
+END_TEST
+
+START_TEST(child_issues_nothing_on_the_channel_for_answers) {
+    struct bytes good = good_frame(1);
+    int fd, answers;
+    pid_t pid = raw_child_with(&fd, &answers);
+    ck_assert_int_eq(signer_frame_send(answers, good), STATUS_OK);
+    assert_ends(fd, pid, EXIT_FAILURE);
+    (void)close(answers);
 }
 END_TEST
 
@@ -742,7 +790,7 @@ static bool kernel_says(pid_t pid, const char *line) {
     return strstr(text, line) != NULL;
 }
 
-START_TEST(signer_runs_filtered_without_new_privileges_and_with_its_channel_only) {
+START_TEST(signer_runs_filtered_without_new_privileges_and_with_its_channels_only) {
     struct signer *signer = start();
     pid_t pid = signer_pid(signer);
     ck_assert(kernel_says(pid, "NoNewPrivs:\t1"));
@@ -750,10 +798,12 @@ START_TEST(signer_runs_filtered_without_new_privileges_and_with_its_channel_only
     ck_assert(kernel_says(pid, "Threads:\t1"));
     /* Root may look into a process that is not dumpable; others may not even that. */
     if (geteuid() == 0) {
-        lab_run("test \"$(ls /proc/%d/fd)\" = 3 && readlink /proc/%d/fd/3 | grep -q '^socket:'; "
-                "grep -q 'Max core file size  *0  *0' /proc/%d/limits; grep -q 'Max open files  *0 "
-                " *0' /proc/%d/limits",
-                (int)pid, (int)pid, (int)pid, (int)pid);
+        /* poll wants a limit as large as what it waits for; both numbers are taken. */
+        lab_run("test \"$(ls /proc/%d/fd | xargs)\" = '0 1'; "
+                "test \"$(readlink /proc/%d/fd/0 /proc/%d/fd/1 | grep -c '^socket:')\" = 2; "
+                "grep -q 'Max core file size  *0  *0' /proc/%d/limits; "
+                "grep -q 'Max open files  *2  *2' /proc/%d/limits",
+                (int)pid, (int)pid, (int)pid, (int)pid, (int)pid);
     } else {
         ck_assert(!lab_try("ls /proc/%d/fd", (int)pid));
     }
@@ -929,6 +979,8 @@ int main(void) {
     TCase *wire = tcase_create("wire");
     tcase_set_timeout(wire, 60);
     tcase_add_test(wire, child_ends_in_peace_when_the_channel_closes);
+    tcase_add_test(wire, child_ends_in_peace_when_the_other_channel_closes);
+    tcase_add_test(wire, child_issues_nothing_on_the_channel_for_answers);
     tcase_add_test(wire, child_answers_a_good_frame_byte_by_byte);
     tcase_add_loop_test(wire, child_hangs_up_on_a_malformed_frame, 0, COUNT(frames));
     tcase_add_test(wire, child_hangs_up_on_a_frame_cut_anywhere);
@@ -945,7 +997,7 @@ int main(void) {
     TCase *confinement = tcase_create("confinement");
     tcase_set_timeout(confinement, 60);
     tcase_add_test(confinement,
-                   signer_runs_filtered_without_new_privileges_and_with_its_channel_only);
+                   signer_runs_filtered_without_new_privileges_and_with_its_channels_only);
     tcase_add_loop_test(confinement, confined_process_dies_of_a_forbidden_call, 0,
                         COUNT(forbidden));
     tcase_add_test(confinement, confined_process_keeps_memory_time_randomness_and_exit);
