@@ -732,11 +732,18 @@ struct trust_change_row {
 MUST_USE enum status store_trust_change_list(struct store_reader *, struct arena *,
                                              struct trust_change_row **out, size_t *num,
                                              int64_t after_seq, unsigned limit);
-/* The newest, and the oldest that is kept (newest + 1 when none is). */
+/* The newest, and the oldest that is kept (newest + 1 when none is: 1 and 0). */
 MUST_USE enum status store_trust_change_ends(struct store_reader *, int64_t *oldest,
                                              int64_t *newest);
-/* Forgets those of before `before_ms` with a seq up to `through_seq`, at most `limit`. LIMIT: there
- * may be more. */
+/* Every credential that is neither revoked nor expired at `now`, as its TRUST_CREDENTIAL would be by
+ * now (seq and time 0), of one model or, with "", of all: how things stand, for who begins to
+ * follow. By serial. */
+MUST_USE enum status store_trust_credential_list(struct store_reader *, struct arena *,
+                                                 struct trust_change_row **out, size_t *num,
+                                                 const char *model, int64_t now,
+                                                 struct store_page page);
+/* Forgets the oldest, as far as they are of before `before_ms` and have a seq up to `through_seq`;
+ * at most `limit`, and never the newest of all. LIMIT: there may be more. */
 MUST_USE enum status store_trust_change_forget(struct store_writer *, int64_t before_ms,
                                                int64_t through_seq, unsigned limit);
 

@@ -57,6 +57,9 @@
     "key_protection, tier, segment, exceptions"
 #define CREDENTIAL_FILTER                                                                          \
     " AND (?3 = 0 OR (not_after > ?3 AND revoked = 0)) ORDER BY serial LIMIT ?4"
+#define TRUST_CHANGE_COLUMNS                                                                       \
+    "seq, time_ms, change, device_id, model, state, was_state, verdict, was_verdict, tier, "       \
+    "was_tier, serial, sha256, authority, segment, not_before, not_after, reason"
 #define AUDIT_COLUMNS                                                                              \
     "a.seq, a.time_ms, a.actor, a.action, a.object, a.before, a.after, a.request_id, a.hash,"      \
     " coalesce((SELECT hash FROM audit WHERE seq = a.seq - 1),"                                    \
@@ -397,6 +400,21 @@ const char *const statements[NUM_STATEMENTS] = {
                              " WHERE not_after < ? ORDER BY not_after LIMIT ?)",
     [SQL_CREDENTIAL_WALK] =
         "SELECT " CREDENTIAL_COLUMNS " FROM credential NOT INDEXED WHERE not_after > ?",
+
+    [SQL_TRUST_CHANGE_LIST] =
+        "SELECT " TRUST_CHANGE_COLUMNS " FROM trust_change WHERE seq > ? ORDER BY seq LIMIT ?",
+    [SQL_TRUST_CHANGE_ENDS] = "SELECT (SELECT min(seq) FROM trust_change),"
+                              " coalesce((SELECT max(seq) FROM trust_change), 0)",
+    [SQL_TRUST_CHANGE_AGES] =
+        "SELECT seq, time_ms FROM trust_change WHERE seq <= ? ORDER BY seq LIMIT ?",
+    [SQL_TRUST_CHANGE_FORGET] = "DELETE FROM trust_change WHERE seq <= ?"
+                                " AND seq < (SELECT max(seq) FROM trust_change)",
+    [SQL_TRUST_CREDENTIALS] =
+        "SELECT 0, 0, 2, c.device_id, d.model, d.state, 0, d.verdict, 0, d.tier, 0, c.serial,"
+        " c.sha256, '', c.segment, c.not_before, c.not_after, '' FROM credential AS c"
+        " JOIN device AS d ON d.id = c.device_id"
+        " WHERE c.serial > ?1 AND c.revoked = 0 AND c.not_after > ?2 AND (?3 = '' OR d.model = ?3)"
+        " ORDER BY c.serial LIMIT ?4",
 
     [SQL_OPERATOR_GET] = "SELECT " OPERATOR_COLUMNS " FROM operator WHERE name = ?",
     [SQL_OPERATOR_LIST] =

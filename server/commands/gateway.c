@@ -16,6 +16,7 @@
 
 enum { EK_TRUST_FILE_MAX = 4 << 20 };
 enum { ARENA_BASE = 8 << 20, METRICS_SIZE = 8192 };
+enum { FEED_CAPACITY = 4096 }; /* changes: about 2 MB */
 
 /* --- parts ---------------------------------------------------------------------------------- */
 
@@ -67,6 +68,9 @@ static enum status load_fleet(struct gateway *g, struct detail *detail) {
         g->entered = true;
         status = policy_holder_new(&g->policy);
     }
+    if (status == STATUS_OK) {
+        status = feed_new(&g->feed, FEED_CAPACITY);
+    }
     if (status != STATUS_OK) {
         return status_fail(detail, status, "fleet table: out of memory");
     }
@@ -102,6 +106,7 @@ static enum status start_committer(struct gateway *g, struct detail *detail) {
                                               .signer = g->signer,
                                               .table = g->table,
                                               .policy = g->policy,
+                                              .feed = g->feed,
                                               .log = g->log,
                                               .fatal = signer_is_gone,
                                               .fatal_context = g};
@@ -302,6 +307,7 @@ void gateway_close(struct gateway *g, unsigned grace_ms) {
     previews_free(g->previews);
     challenges_free(g->challenges);
     policy_holder_free(g->policy);
+    feed_free(g->feed);
     fleet_table_free(g->table);
     if (g->entered) {
         fleet_thread_leave();

@@ -17,6 +17,7 @@ struct gateway { /* what is NULL was not started */
     struct ek_trust *ek_trust; /* NULL: the configuration names none */
     struct fleet_table *table;
     struct policy_holder *policy;
+    struct feed *feed;
     uint8_t leaked_keys_sha256[32]; /* of the configuration's list; zeros: none */
     struct challenges *challenges;
     struct committer *committer;

@@ -4,6 +4,7 @@
 #include "server/fleet/audit_chain.h"
 #include "server/fleet/audit_checkpoint.h"
 #include "server/fleet/baseline_due.h"
+#include "server/fleet/trust_log.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -39,6 +40,7 @@ struct committer {
     bool signer_gone;
     bool policy_stale; /* the store has a policy that could not be put in force */
     bool prune_more;
+    bool feed_behind; /* what is durable could not be read back */
     int64_t housekept_ms;
     int64_t due_not_before_ms; /* after a failure: not at once again */
     struct audit_checkpoints checkpoints;
@@ -254,6 +256,19 @@ static void publish(struct committer *c) {
     }
 }
 
+/* Whoever is told that something is done finds it in the feed. A failure is made up for by the next call:
+ * nothing is skipped. */
+static void publish_changes(struct committer *c) {
+    if (c->options.feed == NULL) {
+        return;
+    }
+    enum status status = trust_log_publish(c->options.feed, store_writer_reader(c->writer));
+    if (status != STATUS_OK) {
+        log_event(c->options.log, LOG_ERROR, "feed_behind", log_str("status", status_name(status)));
+    }
+    c->feed_behind = status != STATUS_OK;
+}
+
 static void finish(struct committer *c) {
     add(&c->batches, 1);
     add(&c->commits, c->num);
@@ -273,6 +288,7 @@ static void run_batch(struct committer *c) {
     sign(c);
     write_batch(c);
     publish(c);
+    publish_changes(c);
     finish(c);
 }
 
@@ -291,6 +307,10 @@ static bool prune_store(struct committer *c, int64_t now) {
     }
     if (status == STATUS_LIMIT || status == STATUS_OK) {
         status = store_rollout_forget(c->writer, PRUNE_ROWS);
+        more = more || status == STATUS_LIMIT;
+    }
+    if (status == STATUS_LIMIT || status == STATUS_OK) {
+        status = trust_log_forget(c->writer, now * 1000, PRUNE_ROWS);
         more = more || status == STATUS_LIMIT;
     }
     if (status == STATUS_LIMIT || status == STATUS_OK) {
@@ -381,6 +401,9 @@ static void take_due_steps(struct committer *c) {
     if (any) {
         (void)reload_policy(c, &detail);
     }
+    if (any) {
+        publish_changes(c);
+    }
 }
 
 static void housekeep(struct committer *c, bool idle) {
@@ -390,6 +413,9 @@ static void housekeep(struct committer *c, bool idle) {
         (void)reload_policy(c, &detail);
     }
     take_due_steps(c);
+    if (c->feed_behind) {
+        publish_changes(c);
+    }
     bool more = prune_store(c, now);
     c->prune_more = forget_boots(c) || more;
     fleet_prune(c->options.table, now, PRUNE_DEVICES);
@@ -509,6 +535,9 @@ enum status committer_start(struct committer **out, const struct committer_optio
     enum status status = store_writer_new(&c->writer, options->store, detail);
     if (status == STATUS_OK) {
         status = audit_chain_begin(c->writer, clock_unix_ms(), detail);
+    }
+    if (status == STATUS_OK && options->feed != NULL) {
+        status = trust_log_begin(options->feed, store_writer_reader(c->writer));
     }
     if (status == STATUS_OK && pthread_mutex_init(&c->lock, NULL) != 0) {
         status = status_fail(detail, STATUS_MEMORY, "no lock for the committer");

@@ -1,7 +1,7 @@
 /* The one writer. Takes commits from all threads, turns whatever has queued up into one batch:
  * `early` for each (denials reach the fleet table at once), all certificates from the signer in one
  * message, `apply` for each in its own savepoint of one transaction, commit (durable), `publish`
- * for each, then `done`; each step in the order in which they were submitted.
+ * for each, then the feed gets the changes in trust (trust_log.h), then `done`; each step in the order in which they were submitted.
  *
  * A commit whose apply fails is undone alone; the others go on. When the store fails, the batch is
  * tried again a few times over two seconds; then every commit of it ends with STATUS_STORAGE, and
@@ -22,6 +22,7 @@
 
 #include "server/base/log.h"
 #include "server/credential/signer.h"
+#include "server/fleet/feed.h"
 #include "server/fleet/policy.h"
 #include "server/fleet/table.h"
 
@@ -62,6 +63,7 @@ struct committer_options {
     struct signer *signer;
     struct fleet_table *table;
     struct policy_holder *policy;
+    struct feed *feed; /* gets what is durable, before done; NULL: nobody follows */
     const struct log *log;
     unsigned queue_max;     /* commits waiting; more get BUSY at once. 0: 65536 */
     int64_t keep_expired_s; /* how long the store remembers expired credentials. 0: a day */

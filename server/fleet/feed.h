@@ -13,8 +13,9 @@ struct feed;
 MUST_USE enum status feed_new(struct feed **out, unsigned capacity);
 void feed_free(struct feed *feed); /* nobody follows any more; NULL is allowed */
 
-/* The committer, or the start: changes in order, after all that were published before. Calls the wake
- * of everybody who follows. Without rows: what is in the store up to `newest` is not in memory. */
+/* The committer, or the start (trust_log.h): changes in order, after all that were published before.
+ * Then calls the wake of everybody who follows. A `newest` after the last of them: what is in the store up
+ * to it is not in memory; 0: the rows are all. */
 void feed_publish(struct feed *feed, const struct trust_change_row *row, size_t num,
                   int64_t newest);
 /* The seq of the newest change that is published; 0: none yet. */
@@ -24,7 +25,8 @@ int64_t feed_newest(const struct feed *feed);
 MUST_USE enum status feed_read(struct feed *feed, struct trust_change_row *out, size_t *num,
                                int64_t after_seq, size_t max);
 
-/* Who is told. Embedded in the follower's own struct. */
+/* Who is told. Embedded in the follower's own struct. A wake may read the feed; it neither follows nor
+ * unfollows. */
 struct feed_follower {
     void (*wake)(
         struct feed_follower *follower);    /* on the committer's thread: short, never waits */

@@ -206,6 +206,7 @@ void gateway_start(struct gateway *g) {
     register_all(g);
     must(fleet_table_new(&g->table), NULL, "fleet table");
     must(policy_holder_new(&g->policy), NULL, "policy");
+    must(feed_new(&g->feed, 64), NULL, "feed");
     must(challenges_new(&g->challenges, g->config.challenge_max, 300000), NULL, "challenges");
     fleet_thread_enter(); /* left again: the first worker registers this thread */
     load_policy(g);
@@ -216,6 +217,7 @@ void gateway_start(struct gateway *g) {
                                               .signer = g->signer,
                                               .table = g->table,
                                               .policy = g->policy,
+                                              .feed = g->feed,
                                               .checkpoint_entries = CHECKPOINT_ENTRIES};
     must(committer_start(&g->committer, &options, &detail), &detail, "committer");
     const struct reappraisals_options reappraisals = {
@@ -259,6 +261,7 @@ void gateway_stop(struct gateway *g) {
     fleet_thread_enter();
     challenges_free(g->challenges);
     policy_holder_free(g->policy);
+    feed_free(g->feed);
     fleet_table_free(g->table);
     fleet_thread_leave();
     store_close(g->store);

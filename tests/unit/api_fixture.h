@@ -21,6 +21,7 @@ struct gateway {
     struct signer *signer;
     struct fleet_table *table;
     struct policy_holder *policy;
+    struct feed *feed;
     struct challenges *challenges;
     struct committer *committer;
     struct reappraisals *reappraisals;

@@ -22,6 +22,7 @@
 static struct store_fixture f;
 static struct fleet_table *table;
 static struct policy_holder *policy;
+static struct feed *feed;
 static struct committer *committer;
 static struct signer *signer;
 static _Atomic int fatal_calls;
@@ -35,7 +36,8 @@ struct task {
     unsigned busy_times;  /* how often apply says STORAGE before that */
     const char *bad_row;  /* a baseline document to be put in force */
     _Atomic int early, applied, published, done;
-    uint64_t order; /* in which done was called */
+    uint64_t order;         /* in which done was called */
+    int64_t feed_when_done; /* its newest */
     bool allowed_when_early_returned;
 };
 
@@ -49,6 +51,7 @@ static struct task *task_of(struct commit *commit) {
 static void done(struct commit *commit) {
     struct task *t = task_of(commit);
     t->order = atomic_fetch_add(&finished, 1);
+    t->feed_when_done = feed_newest(feed);
     atomic_fetch_add(&t->done, 1);
 }
 
@@ -180,6 +183,7 @@ static void start(unsigned queue_max, int64_t keep_expired_s) {
                                               .signer = signer,
                                               .table = table,
                                               .policy = policy,
+                                              .feed = feed,
                                               .queue_max = queue_max,
                                               .keep_expired_s = keep_expired_s,
                                               .fatal = on_fatal,
@@ -199,6 +203,7 @@ static void open_unstarted(void) {
     f.writer = NULL;
     ck_assert_int_eq(fleet_table_new(&table), STATUS_OK);
     ck_assert_int_eq(policy_holder_new(&policy), STATUS_OK);
+    ck_assert_int_eq(feed_new(&feed, 64), STATUS_OK);
     ck_assert_int_eq(policy_reload(policy, f.reader, &detail), STATUS_OK);
 }
 
@@ -212,6 +217,7 @@ static void close_committer(void) {
     committer_stop(committer);
     signer_free(signer);
     policy_holder_free(policy);
+    feed_free(feed);
     fleet_table_free(table);
     store_fixture_remove(&f);
     fleet_thread_leave();
@@ -315,6 +321,60 @@ START_TEST(committer_undoes_only_the_commit_that_fails) {
     ck_assert_uint_eq(count.failures, 3);
     ck_assert_uint_eq(count.largest_batch, NUM);
     ck_assert_uint_eq(count.storage_retries, 0);
+}
+END_TEST
+
+/* What the feed has after `seq`; no more than one. */
+static bool next_change(struct trust_change_row *out, int64_t seq) {
+    size_t num = 0;
+    ck_assert_int_eq(feed_read(feed, out, &num, seq, 1), STATUS_OK);
+    return num == 1;
+}
+
+START_TEST(whoever_is_told_of_a_change_finds_it_in_the_feed) {
+    struct task e = make(&enrol, 1), r = make(&revocation, 1);
+    struct trust_change_row row;
+    ck_assert_int_eq(run(&e), STATUS_OK);
+    ck_assert_int_eq(e.feed_when_done, 2);
+    ck_assert(next_change(&row, 1));
+    ck_assert_int_eq(row.change, TRUST_CREDENTIAL);
+    ck_assert_int_eq(run(&r), STATUS_OK);
+    ck_assert_int_eq(r.feed_when_done, 3);
+    ck_assert(next_change(&row, 2));
+    ck_assert_int_eq(row.change, TRUST_REVOCATION);
+    ck_assert_str_eq(row.serial, sample_credential(1, 1).serial);
+}
+END_TEST
+
+START_TEST(what_failed_is_not_in_the_feed) {
+    struct task t = make(&enrol, 1), again = make(&revocation, 1);
+    struct trust_change_row row;
+    t.answer = STATUS_CONFLICT;
+    ck_assert_int_eq(run(&t), STATUS_CONFLICT);
+    ck_assert_int_eq(run(&again), STATUS_NOT_FOUND);
+    fault_vfs_set(FAULT_SYNC, 1, true);
+    again = make(&enrol, 2);
+    ck_assert_int_eq(run(&again), STATUS_STORAGE);
+    fault_vfs_set(FAULT_NONE, 0, false);
+    ck_assert(!next_change(&row, 0));
+    ck_assert_int_eq(feed_newest(feed), 0);
+}
+END_TEST
+
+START_TEST(a_feed_goes_on_where_the_store_ended) {
+    struct task e = make(&enrol, 1), r = make(&revocation, 1);
+    struct trust_change_row row;
+    size_t num;
+    ck_assert_int_eq(run(&e), STATUS_OK);
+    committer_stop(committer);
+    feed_free(feed);
+    ck_assert_int_eq(feed_new(&feed, 64), STATUS_OK);
+    start(0, 0);
+    ck_assert_int_eq(feed_newest(feed), 2);
+    ck_assert_int_eq(feed_read(feed, &row, &num, 1, 1), STATUS_EXPIRED);
+    ck_assert_int_eq(run(&r), STATUS_OK);
+    ck_assert(next_change(&row, 2));
+    ck_assert_int_eq(row.seq, 3);
 }
 END_TEST
 
@@ -688,6 +748,9 @@ int main(void) {
     tcase_add_checked_fixture(tests, open_committer, close_committer);
     tcase_add_test(tests, a_commit_is_durable_and_published_when_it_is_done);
     tcase_add_test(tests, committer_undoes_only_the_commit_that_fails);
+    tcase_add_test(tests, whoever_is_told_of_a_change_finds_it_in_the_feed);
+    tcase_add_test(tests, what_failed_is_not_in_the_feed);
+    tcase_add_test(tests, a_feed_goes_on_where_the_store_ended);
     tcase_add_test(tests, commits_are_done_in_the_order_of_submission);
     tcase_add_test(tests, a_denial_is_in_memory_before_it_is_in_the_store);
     tcase_add_test(tests, a_store_that_stays_broken_is_storage_and_nobody_is_allowed);

@@ -1,0 +1,62 @@
+#include "server/fleet/trust_log.h"
+
+enum { PIECE = 128, PUBLISHED_MAX = 2048, ARENA_MAX = 1024 * 1024 };
+
+enum status trust_log_begin(struct feed *feed, struct store_reader *reader) {
+    int64_t oldest, newest;
+    enum status status = store_trust_change_ends(reader, &oldest, &newest);
+    if (status == STATUS_OK) {
+        feed_publish(feed, NULL, 0, newest);
+    }
+    return status;
+}
+
+/* *more: there may be. */
+static enum status publish_piece(struct feed *feed, struct store_reader *reader, bool *more) {
+    struct arena arena;
+    arena_init(&arena, ARENA_MAX);
+    struct trust_change_row *row = NULL;
+    size_t num = 0;
+    enum status status =
+        store_trust_change_list(reader, &arena, &row, &num, feed_newest(feed), PIECE);
+    if (status == STATUS_OK && num != 0) {
+        feed_publish(feed, row, num, 0);
+    }
+    *more = num == PIECE;
+    arena_free(&arena);
+    return status;
+}
+
+enum status trust_log_publish(struct feed *feed, struct store_reader *reader) {
+    bool more = true;
+    enum status status = STATUS_OK;
+    for (unsigned num = 0; status == STATUS_OK && more && num < PUBLISHED_MAX; num += PIECE) {
+        status = publish_piece(feed, reader, &more);
+    }
+    /* A whole model was revoked, or the like: everybody reads that from the store, in pieces. */
+    return status == STATUS_OK && more ? trust_log_begin(feed, reader) : status;
+}
+
+/* The first that is not to go, however old it is: the newest, as long as nobody keeps a place of their
+ * own in the store. */
+static int64_t needed_from(int64_t newest) {
+    return newest;
+}
+
+enum status trust_log_forget(struct store_writer *writer, int64_t now_ms, unsigned limit) {
+    int64_t oldest, newest;
+    enum status status = store_trust_change_ends(store_writer_reader(writer), &oldest, &newest);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    int64_t through = needed_from(newest) - 1;
+    int64_t surplus = newest - TRUST_LOG_KEEP_ROWS;
+    enum status by_age = store_trust_change_forget(
+        writer, now_ms - (int64_t)TRUST_LOG_KEEP_S * 1000, through, limit);
+    if (by_age != STATUS_OK && by_age != STATUS_LIMIT) {
+        return by_age;
+    }
+    enum status by_number =
+        store_trust_change_forget(writer, INT64_MAX, surplus < through ? surplus : through, limit);
+    return by_number == STATUS_OK ? by_age : by_number;
+}
