@@ -73,7 +73,7 @@ ifneq ($(wildcard server/transport/tls_socket.c),)
 wrap := -Wl,--wrap=recv,--wrap=send,--wrap=sendmsg,--wrap=setsockopt,--wrap=MHD_pool_reset,--wrap=MHD_pool_reallocate
 endif
 libs := $(wolfssl_libs) -l:libmicrohttpd.a -lgnutls -ljansson -lsqlite3 -ltss2-mu \
-        -lurcu-memb -lurcu-qsbr -lurcu-cds -lurcu-common -linih -ltasn1 -lseccomp -lpthread -lm
+        -lurcu-memb -lurcu-qsbr -lurcu-cds -lurcu-common -linih -ltasn1 -lseccomp -lcurl -lpthread -lm
 check_libs := $(shell $(PKG_CONFIG) --libs check 2>/dev/null)
 
 # --- flags -------------------------------------------------------------------------------------------

@@ -213,3 +213,60 @@ bool address_overlaps(const struct address *a, const struct address *b) {
         bytes_all(bytes_of(a->ip, sizeof a->ip), 0) || bytes_all(bytes_of(b->ip, sizeof b->ip), 0);
     return any || (a->family == b->family && memcmp(a->ip, b->ip, sizeof a->ip) == 0);
 }
+
+bool network_has(const struct network *network, struct bytes ip) {
+    unsigned whole = network->bits / 8, rest = network->bits % 8;
+    if (ip.len != (network->is_ipv6 ? 16U : 4U) || memcmp(ip.data, network->ip, whole) != 0) {
+        return false;
+    }
+    return rest == 0 || (ip.data[whole] ^ network->ip[whole]) >> (8 - rest) == 0;
+}
+
+/* "/8" with at most `max`; nothing is `max`. */
+static bool read_prefix(unsigned *out, const char *text, unsigned max) {
+    if (text[0] == '\0') {
+        *out = max;
+        return true;
+    }
+    int64_t bits;
+    if (text[0] != '/' || value_count(&bits, text + 1, NULL) != STATUS_OK || bits > max) {
+        return false;
+    }
+    *out = (unsigned)bits;
+    return true;
+}
+
+static bool is_mapped(const struct network *network) {
+    return network->is_ipv6 && network->bits >= 96 && bytes_all(bytes_of(network->ip, 10), 0) &&
+           network->ip[10] == 0xff && network->ip[11] == 0xff;
+}
+
+enum status value_network(struct network *out, const char *text, struct detail *detail) {
+    char host[INET6_ADDRSTRLEN];
+    size_t len = strcspn(text, "/");
+    struct network network = {0}, masked;
+    bool good = len > 0 && len < sizeof host;
+    if (good) {
+        memcpy(host, text, len);
+        host[len] = '\0';
+        network.is_ipv6 = inet_pton(AF_INET, host, network.ip) != 1;
+        good = !network.is_ipv6 || inet_pton(AF_INET6, host, network.ip) == 1;
+    }
+    if (!good || !read_prefix(&network.bits, text + len, network.is_ipv6 ? 128 : 32) ||
+        is_mapped(&network)) {
+        return status_fail(detail, STATUS_MALFORMED,
+                           "\"%.*s\" is not a network such as 10.0.0.0/8 or fd00::/8", SHOWN, text);
+    }
+    masked = network;
+    for (unsigned i = 0; i < 128; i++) {
+        if (i >= network.bits) {
+            masked.ip[i / 8] &= (uint8_t)~(0x80U >> i % 8);
+        }
+    }
+    if (memcmp(masked.ip, network.ip, sizeof network.ip) != 0) {
+        return status_fail(detail, STATUS_MALFORMED, "\"%.*s\" has bits behind its length", SHOWN,
+                           text);
+    }
+    *out = network;
+    return STATUS_OK;
+}

@@ -37,4 +37,15 @@ MUST_USE enum status value_address(struct address *out, const char *text, struct
 /* Whether both would take connections to one port of one address. */
 bool address_overlaps(const struct address *a, const struct address *b);
 
+struct network {
+    bool is_ipv6;
+    uint8_t ip[16]; /* 4 or 16 bytes, network order; zeros behind `bits` */
+    unsigned bits;  /* at most 32 or 128 */
+};
+/* "10.0.0.0/8", "fd00::/8"; without a length, one address. Bits behind the length are a mistake, as
+ * are IPv4 addresses in IPv6's clothes. */
+MUST_USE enum status value_network(struct network *out, const char *text, struct detail *detail);
+/* `ip` has 4 or 16 bytes. */
+bool network_has(const struct network *network, struct bytes ip);
+
 #endif

@@ -34,7 +34,8 @@ libtss2-dev
 liburcu-dev
 libinih-dev
 libtasn1-6-dev
-libseccomp-dev'
+libseccomp-dev
+libcurl4-openssl-dev'
 
 packages_wolfssl='
 dpkg-dev
@@ -100,6 +101,7 @@ liburcu8t64|liburcu8
 libinih1
 libtasn1-6
 libseccomp2
+libcurl4t64|libcurl4
 ca-certificates'
 
 case $wolfssl in
