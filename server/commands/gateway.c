@@ -26,7 +26,11 @@ static enum status start_signer(struct gateway *g, struct detail *detail) {
         .identity_key_file = g->config->identity_key,
         .identity_certificate_file = g->config->identity_certificate,
         .access_key_file = g->config->access_key,
-        .access_certificate_file = g->config->access_certificate};
+        .access_certificate_file = g->config->access_certificate,
+        .jws = {
+            .issuer = g->config->issuer,
+            .keys = {[JWS_RESULTS] = {g->config->results_keys.file, g->config->results_keys.num},
+                     [JWS_EVENTS] = {g->config->events_keys.file, g->config->events_keys.num}}}};
     enum status status = signer_start(&g->signer, &options, detail);
     if (status != STATUS_OK) {
         detail_prefix(detail, "signer");
