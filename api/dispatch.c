@@ -139,6 +139,9 @@ static bool takes_type(struct request *r) {
     if (type == NULL && r->route->body_rule == BODY_SHAPE && body_is_optional(r->route)) {
         return true;
     }
+    if (r->route->body_rule == BODY_BYTES) {
+        return count == 1 && is_media(type, r->route->media);
+    }
     static const char *const names[NUM_MEDIA] = {[MEDIA_JSON] = "application/json",
                                                  [MEDIA_NDJSON] = "application/x-ndjson",
                                                  [MEDIA_CSV] = "text/csv"};

@@ -15,6 +15,9 @@ extern const struct shape empty_shape;
 enum http_next challenge_create(struct request *r);
 enum http_next evidence_create(struct request *r);
 enum http_next self_show(struct request *r);
+enum http_next est_cacerts(struct request *r);
+enum http_next est_csrattrs(struct request *r);
+enum http_next est_enroll(struct request *r);
 
 /* proxy */
 extern const struct shape decisions_shape;

@@ -163,6 +163,9 @@ static const char *route_fault(const struct route *route) {
         (route->body_rule == BODY_SHAPE || route->body_rule == BODY_ROWS)) {
         return "its body has no shape, or a shape and no body";
     }
+    if ((route->media != NULL) != (route->body_rule == BODY_BYTES)) {
+        return "its body has no type, or a type and no body";
+    }
     if (route->body_rule == BODY_ROWS && route->admit == NULL) {
         return "nobody takes its rows";
     }

@@ -10,6 +10,7 @@
      .handle = (handler),                                                                          \
      __VA_ARGS__}
 #define READS(shape) .body_rule = BODY_SHAPE, .body = &(shape)
+#define BYTES(type)  .body_rule = BODY_BYTES, .media = (type)
 #define TAKES(shape) .query = &(shape)
 
 enum {
@@ -28,6 +29,12 @@ static const struct route table[] = {
     ROUTE(DEVICE, POST, "/v1/challenges", ROLE_DEVICE, challenge_create, READS(empty_shape)),
     ROUTE(DEVICE, POST, "/v1/evidence", ROLE_DEVICE, evidence_create, .body_rule = BODY_JSON),
     ROUTE(DEVICE, GET, "/v1/self", ROLE_DEVICE, self_show),
+    ROUTE(DEVICE, GET, "/.well-known/est/cacerts", ROLE_DEVICE, est_cacerts),
+    ROUTE(DEVICE, GET, "/.well-known/est/csrattrs", ROLE_DEVICE, est_csrattrs),
+    ROUTE(DEVICE, POST, "/.well-known/est/simpleenroll", ROLE_DEVICE, est_enroll,
+          BYTES("application/pkcs10")),
+    ROUTE(DEVICE, POST, "/.well-known/est/simplereenroll", ROLE_DEVICE, est_enroll,
+          BYTES("application/pkcs10")),
 
     ROUTE(PROXY, GET, "/v1/decisions/{device_id}", ROLE_PROXY, decision_show, .frequent = true),
     ROUTE(PROXY, POST, "/v1/decisions", ROLE_PROXY, decisions_batch, READS(decisions_shape),

@@ -32,7 +32,8 @@ enum body_rule {
     BODY_NONE,  /* a body is refused */
     BODY_SHAPE, /* application/json, read against `body` before the handler runs */
     BODY_ROWS,  /* the same; or rows, as NDJSON or CSV, for which `admit` installs a sink */
-    BODY_JSON   /* application/json, which the handler reads */
+    BODY_JSON,  /* application/json, which the handler reads */
+    BODY_BYTES  /* of the type `media`, which the handler reads */
 };
 
 struct route {
@@ -43,6 +44,7 @@ struct route {
     enum http_next (*handle)(struct request *r);
     enum body_rule body_rule;
     const struct shape *body;  /* with BODY_SHAPE and BODY_ROWS */
+    const char *media;         /* with BODY_BYTES: "application/pkcs10" */
     const struct shape *query; /* NULL: takes no parameters */
     unsigned two_person;       /* enum two_person: under which rule it is proposed, and carried out
                                   when a second operator approves it. A handler that ends with

@@ -71,7 +71,10 @@ procps
 debootstrap
 iproute2
 python3-yaml
-python3-jsonschema'
+python3-jsonschema
+strongswan-pki
+libstrongswan-standard-plugins
+libstrongswan-extra-plugins'
 
 # A machine with real firmware, and what goes into its initramfs. amd64 only.
 packages_vm='

@@ -49,6 +49,10 @@
 #define OID_CLIENT_AUTH "\x2B\x06\x01\x05\x05\x07\x03\x02"
 #define OID_TCG_KP_EK   "\x67\x81\x05\x08\x01" /* tcg-kp-EKCertificate */
 
+/* Cryptographic messages (RFC 5652). */
+#define OID_CMS_DATA        "\x2A\x86\x48\x86\xF7\x0D\x01\x07\x01" /* id-data */
+#define OID_CMS_SIGNED_DATA "\x2A\x86\x48\x86\xF7\x0D\x01\x07\x02"
+
 /* Name attributes. */
 #define OID_COMMON_NAME       "\x55\x04\x03"
 #define OID_ORGANIZATION      "\x55\x04\x0a"

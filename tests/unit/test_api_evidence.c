@@ -62,15 +62,6 @@ static size_t count_appraisals(const struct soft_device *d) {
     return count_items(target);
 }
 
-static void break_boot(struct soft_device *d) {
-    struct writer log = writer_of(d->log, sizeof d->log);
-    log.len = d->log_len;
-    soft_tpm_event(&d->tpm, &log, 4, 0x0d, bytes_of_text("unknown loader"),
-                   bytes_of_text("unknown loader"));
-    ck_assert(!log.overflow);
-    d->log_len = log.len;
-}
-
 /* --- what leads to a credential --- */
 
 START_TEST(evidence_that_meets_a_baseline_earns_a_credential) {
@@ -388,7 +379,7 @@ END_TEST
 /* --- verdicts --- */
 
 START_TEST(untrusted_evidence_is_denied_with_codes_only) {
-    break_boot(&device);
+    device_break_boot(&device);
     prepare(&device);
     struct reply reply = device_send(&g, &device, body);
     check_code(&reply, 403, "untrusted");
@@ -402,7 +393,7 @@ START_TEST(untrusted_evidence_is_denied_with_codes_only) {
 END_TEST
 
 START_TEST(an_administrator_sees_what_was_expected_and_found) {
-    break_boot(&device);
+    device_break_boot(&device);
     prepare(&device);
     struct reply reply = device_send(&g, &device, body);
     char target[96];
@@ -425,7 +416,7 @@ START_TEST(untrusted_evidence_revokes_every_credential_of_the_device) {
     char first[33], second[33], target[96];
     must_prove(&device, first);
     must_prove(&device, second);
-    break_boot(&device);
+    device_break_boot(&device);
     prepare(&device);
     send(&device, 403, "untrusted");
     (void)snprintf(target, sizeof target, "/v1/credentials?valid=true&device_id=%s", device.id);
@@ -440,7 +431,7 @@ END_TEST
 
 START_TEST(a_device_comes_back_with_good_evidence) {
     char serial[33];
-    break_boot(&device);
+    device_break_boot(&device);
     prepare(&device);
     send(&device, 403, "untrusted");
     device_boot(&device);
@@ -460,7 +451,7 @@ END_TEST
 
 START_TEST(old_and_new_baselines_overlap) {
     char serial[33], second[33];
-    break_boot(&device); /* an update */
+    device_break_boot(&device); /* an update */
     gateway_add_baseline(&g, &device, second);
     must_prove(&device, serial);
     device_boot(&device); /* and back */
@@ -916,7 +907,7 @@ END_TEST
 START_TEST(every_answer_about_evidence_is_in_the_audit) {
     prepare(&device);
     send(&device, 201, NULL);
-    break_boot(&device);
+    device_break_boot(&device);
     prepare(&device);
     send(&device, 403, "untrusted");
     struct reply reply = admin(&g, "viewer", "GET", "/v1/audit?limit=1000", NULL);

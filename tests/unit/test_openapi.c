@@ -139,8 +139,9 @@ END_TEST
 
 /* The schema of a route's body; 0: it takes none. */
 static size_t body_schema(const struct route *route) {
-    size_t schema = openapi_path(doc, operation_of(route), "requestBody", "content",
-                                 "application/json", "schema", NULL);
+    const char *media = route->media != NULL ? route->media : "application/json";
+    size_t schema =
+        openapi_path(doc, operation_of(route), "requestBody", "content", media, "schema", NULL);
     return schema == 0 ? 0 : follow(schema);
 }
 
