@@ -7,6 +7,7 @@
 #include "config/config.h"
 #include "server/fleet/challenge.h"
 #include "server/fleet/committer.h"
+#include "server/fleet/ocsp_responder.h"
 #include "server/fleet/preview.h"
 #include "server/fleet/reappraisal.h"
 #include "server/identity/ek_trust.h"
@@ -23,7 +24,8 @@ struct api_options { /* everything is borrowed and outlives the api */
     struct previews *previews;
     struct reappraisals *reappraisals; /* NULL: what is asked for waits in the store */
     const struct signer *signer;       /* for the authorities' certificates only */
-    struct ek_trust *ek_trust;         /* NULL: only models with EK anchors of their own enrol */
+    struct ocsp_responder *ocsp;
+    struct ek_trust *ek_trust; /* NULL: only models with EK anchors of their own enrol */
     const struct log *log;
     /* Extra lines for /metrics (Prometheus text), such as the transport's counters; may be NULL. */
     void (*metrics)(void *context, struct arena *arena, char **out);

@@ -29,6 +29,8 @@ enum http_next health_show(struct request *r);
 enum http_next ready_show(struct request *r);
 enum http_next ca_identity_show(struct request *r);
 enum http_next ca_access_show(struct request *r);
+enum http_next ocsp_post(struct request *r);
+enum http_next ocsp_get(struct request *r);
 
 /* admin */
 extern const struct shape page_shape, reason_shape;

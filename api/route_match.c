@@ -56,7 +56,18 @@ static size_t parameter_len(const char *path) {
     return whole && len <= ROUTE_MAX_PARAM ? len : 0;
 }
 
-static bool path_matches(const char *pattern, const char *path, struct route_match *found) {
+static void add_param(struct route_match *found, const char *path, size_t len) {
+    found->param[found->num_params] = path;
+    found->param_len[found->num_params++] = len;
+}
+
+/* Whether this parameter of a pattern is its last part. */
+static bool is_last(const char *parameter) {
+    return strchr(parameter, '}')[1] == '\0';
+}
+
+static bool path_matches(const struct route *route, const char *path, struct route_match *found) {
+    const char *pattern = route->pattern;
     found->num_params = 0;
     while (*pattern != '\0') {
         if (*pattern != '{') {
@@ -65,12 +76,18 @@ static bool path_matches(const char *pattern, const char *path, struct route_mat
             }
             continue;
         }
-        size_t len = parameter_len(path);
-        if (len == 0 || found->num_params == ROUTE_MAX_PARAMS) {
+        if (found->num_params == ROUTE_MAX_PARAMS) {
             return false;
         }
-        found->param[found->num_params] = path;
-        found->param_len[found->num_params++] = len;
+        if (route->suffix && is_last(pattern)) {
+            add_param(found, path, strlen(path));
+            return true;
+        }
+        size_t len = parameter_len(path);
+        if (len == 0) {
+            return false;
+        }
+        add_param(found, path, len);
         path += len;
         pattern = strchr(pattern, '}') + 1;
     }
@@ -84,7 +101,7 @@ void routes_match(struct route_match *out, const struct route_table *table, enum
     for (size_t i = 0; i < table->num; i++) {
         const struct route *route = &table->route[i];
         struct route_match found = {.route = route};
-        if (route->plane != plane || !path_matches(route->pattern, path, &found)) {
+        if (route->plane != plane || !path_matches(route, path, &found)) {
             continue;
         }
         unsigned methods = out->methods | 1u << route->method;
@@ -129,9 +146,21 @@ static bool pattern_is_valid(const char *pattern) {
     return true;
 }
 
-/* Whether two patterns take a path in common: segment by segment, a parameter takes any. */
-static bool patterns_overlap(const char *a, const char *b) {
-    while (*a != '\0' && *b != '\0') {
+static bool is_suffix(const struct route *route, const char *at) {
+    return route->suffix && *at == '{' && is_last(at);
+}
+
+/* Whether two patterns take a path in common: segment by segment, a parameter takes any, and a suffix
+ * the rest. */
+static bool patterns_overlap(const struct route *first, const struct route *second) {
+    const char *a = first->pattern, *b = second->pattern;
+    for (;;) {
+        if (is_suffix(first, a) || is_suffix(second, b)) {
+            return true;
+        }
+        if (*a == '\0' || *b == '\0') {
+            return *a == *b;
+        }
         if (*a == '{' || *b == '{') {
             a += strcspn(a, "/");
             b += strcspn(b, "/");
@@ -139,7 +168,6 @@ static bool patterns_overlap(const char *a, const char *b) {
             return false;
         }
     }
-    return *a == *b;
 }
 
 static const char *route_fault(const struct route *route) {
@@ -166,6 +194,9 @@ static const char *route_fault(const struct route *route) {
     if ((route->media != NULL) != (route->body_rule == BODY_BYTES)) {
         return "its body has no type, or a type and no body";
     }
+    if (route->suffix && route->pattern[strlen(route->pattern) - 1] != '}') {
+        return "it takes a suffix and has no last parameter";
+    }
     if (route->body_rule == BODY_ROWS && route->admit == NULL) {
         return "nobody takes its rows";
     }
@@ -186,8 +217,7 @@ enum status routes_check(const struct route_table *table, struct detail *detail)
         }
         for (size_t j = 0; j < i; j++) {
             const struct route *b = &table->route[j];
-            if (a->plane == b->plane && a->method == b->method &&
-                patterns_overlap(a->pattern, b->pattern)) {
+            if (a->plane == b->plane && a->method == b->method && patterns_overlap(a, b)) {
                 return status_fail(detail, STATUS_INVALID, "route %s %s stands twice (%s)",
                                    http_method_name(a->method), a->pattern, b->pattern);
             }

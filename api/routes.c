@@ -168,6 +168,10 @@ static const struct route table[] = {
     ROUTE(PUBLIC, GET, "/readyz", ROLE_ANYONE, ready_show, .frequent = true),
     ROUTE(PUBLIC, GET, "/v1/ca/identity.pem", ROLE_ANYONE, ca_identity_show),
     ROUTE(PUBLIC, GET, "/v1/ca/access.pem", ROLE_ANYONE, ca_access_show),
+    ROUTE(PUBLIC, POST, "/v1/ocsp", ROLE_ANYONE, ocsp_post, BYTES("application/ocsp-request"),
+          .frequent = true),
+    ROUTE(PUBLIC, GET, "/v1/ocsp/{request}", ROLE_ANYONE, ocsp_get, .suffix = true,
+          .frequent = true),
 };
 
 const struct route_table *routes_all(void) {

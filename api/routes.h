@@ -40,6 +40,8 @@ struct route {
     enum config_plane plane;
     enum http_method method;
     const char *pattern; /* "/v1/models/{model}"; a parameter is a whole segment */
+    bool suffix;         /* its last parameter ends it, and takes all the rest of the path as it
+                            came: slashes, percent-encoding, any length, nothing */
     unsigned roles;
     enum http_next (*handle)(struct request *r);
     enum body_rule body_rule;
@@ -71,7 +73,7 @@ struct route_match {
     unsigned methods; /* bits 1 << enum http_method of every route with this path */
 };
 /* HEAD finds the route of GET. A parameter is 1 to ROUTE_MAX_PARAM bytes of [A-Za-z0-9._-]:
- * anything else, and so anything percent-encoded, is no match. */
+ * anything else, and so anything percent-encoded, is no match; but for a suffix. */
 void routes_match(struct route_match *out, const struct route_table *table, enum config_plane plane,
                   enum http_method method, const char *path);
 const char *http_method_name(enum http_method method);

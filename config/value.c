@@ -146,48 +146,6 @@ enum status value_trust_domain(const char *text, struct detail *detail) {
     return STATUS_OK;
 }
 
-/* Of a path: unreserved characters, sub-delims, ":" and "@" (RFC 3986, 3.3), and slashes between. */
-static bool is_path(const char *text) {
-    size_t len = strlen(text);
-    return len == 0 || (text[0] == '/' && text[len - 1] != '/' && strstr(text, "//") == NULL &&
-                        strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                     "0123456789-._~%!$&'()*+,;=:@/") == len);
-}
-
-/* "host", "host:443", "[2001:db8::1]:443". */
-static bool is_authority(const char *text, size_t len) {
-    size_t host = 0;
-    if (text[0] == '[') {
-        host = 1 + strspn(text + 1, "0123456789abcdefABCDEF:.");
-        if (host < 3 || text[host] != ']') {
-            return false;
-        }
-        host++;
-    } else {
-        host = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._");
-    }
-    if (host == 0 || host == len) {
-        return host != 0;
-    }
-    size_t digits = text[host] == ':' ? strspn(text + host + 1, "0123456789") : 0;
-    return digits >= 1 && digits <= 5 && host + 1 + digits == len;
-}
-
-enum status value_url(const char *text, struct detail *detail) {
-    const char *rest = strncmp(text, "https://", 8) == 0  ? text + 8
-                       : strncmp(text, "http://", 7) == 0 ? text + 7
-                                                          : NULL;
-    size_t len = rest == NULL ? 0 : strcspn(rest, "/");
-    if (rest == NULL || strlen(text) > URL_MAX || len == 0 || !is_authority(rest, len) ||
-        !is_path(rest + len)) {
-        return status_fail(detail, STATUS_MALFORMED,
-                           "\"%.*s\" is not a URL such as https://gatehouse.example, without a "
-                           "slash at the end",
-                           SHOWN, text);
-    }
-    return STATUS_OK;
-}
-
 /* Splits "HOST:PORT" or "[HOST]:PORT"; *host_len bytes from *host. */
 static const char *split_port(const char *text, const char **host, size_t *host_len) {
     if (text[0] == '[') {

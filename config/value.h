@@ -24,12 +24,6 @@ MUST_USE enum status value_word(int64_t *out, const char *text, const char *cons
 enum { TRUST_DOMAIN_MAX = 128 };
 MUST_USE enum status value_trust_domain(const char *text, struct detail *detail);
 
-/* "https://gatehouse.example" or "http://192.0.2.1:8480/gatehouse": where others reach us. Printable
- * ASCII, at most 256 bytes; a host, maybe a port and a path, no user, query or fragment, and no slash
- * at the end. */
-enum { URL_MAX = 256 };
-MUST_USE enum status value_url(const char *text, struct detail *detail);
-
 enum address_family { ADDRESS_UNIX, ADDRESS_IPV4, ADDRESS_IPV6 };
 enum { ADDRESS_UNIX_MAX = 107 }; /* bytes of sun_path without its terminator */
 struct address {

@@ -128,6 +128,14 @@ static void put_reappraisals(struct writer *out, const struct reappraisals *reap
     put_one(out, "reappraisal_retries_total", "counter", "Times that they had to wait.", c.retries);
 }
 
+static void put_ocsp(struct writer *out, const struct ocsp_responder *ocsp) {
+    struct ocsp_counts c = ocsp_responder_count(ocsp);
+    put_head(out, "ocsp_answers_total", "counter", "OCSP answers, by where they came from.");
+    put_labelled(out, "ocsp_answers_total", "from", "cache", c.cached);
+    put_labelled(out, "ocsp_answers_total", "from", "signer", c.signed_anew);
+    put_labelled(out, "ocsp_answers_total", "from", "error", c.errors);
+}
+
 enum http_next metrics_show(struct request *r) {
     struct http_exchange *x = r->x;
     const struct api_options *options = &r->api->options;
@@ -152,6 +160,7 @@ enum http_next metrics_show(struct request *r) {
     put_reappraisals(&out, options->reappraisals);
     put_one(&out, "previews_total", "counter", "Previews of baselines.",
             previews_count(options->previews));
+    put_ocsp(&out, options->ocsp);
     if (options->metrics != NULL) {
         options->metrics(options->metrics_context, x->arena, &extra);
         write_bytes(&out, bytes_of_text(extra == NULL ? "" : extra));

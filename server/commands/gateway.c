@@ -17,6 +17,7 @@
 enum { EK_TRUST_FILE_MAX = 4 << 20 };
 enum { ARENA_BASE = 8 << 20, METRICS_SIZE = 8192 };
 enum { FEED_CAPACITY = 4096 }; /* changes: about 2 MB */
+enum { OCSP_VALIDITY_S = 600 };
 
 /* --- parts ---------------------------------------------------------------------------------- */
 
@@ -26,11 +27,7 @@ static enum status start_signer(struct gateway *g, struct detail *detail) {
         .identity_key_file = g->config->identity_key,
         .identity_certificate_file = g->config->identity_certificate,
         .access_key_file = g->config->access_key,
-        .access_certificate_file = g->config->access_certificate,
-        .jws = {
-            .issuer = g->config->issuer,
-            .keys = {[JWS_RESULTS] = {g->config->results_keys.file, g->config->results_keys.num},
-                     [JWS_EVENTS] = {g->config->events_keys.file, g->config->events_keys.num}}}};
+        .access_certificate_file = g->config->access_certificate};
     enum status status = signer_start(&g->signer, &options, detail);
     if (status != STATUS_OK) {
         detail_prefix(detail, "signer");
@@ -125,6 +122,16 @@ static enum status start_reappraisals(struct gateway *g, struct detail *detail) 
     return status == STATUS_OK ? previews_start(&g->previews, &previews, detail) : status;
 }
 
+static enum status start_ocsp(struct gateway *g, struct detail *detail) {
+    const struct ocsp_responder_options options = {.signer = g->signer,
+                                                   .table = g->table,
+                                                   .log = g->log,
+                                                   .validity_s = OCSP_VALIDITY_S,
+                                                   .fatal = signer_is_gone,
+                                                   .fatal_context = g};
+    return ocsp_responder_start(&g->ocsp, &options, detail);
+}
+
 /* --- metrics of the transport ------------------------------------------------------------------
  */
 
@@ -199,6 +206,7 @@ static enum status open_api(struct gateway *g, struct detail *detail) {
                                         .committer = g->committer,
                                         .reappraisals = g->reappraisals,
                                         .previews = g->previews,
+                                        .ocsp = g->ocsp,
                                         .signer = g->signer,
                                         .ek_trust = g->ek_trust,
                                         .log = g->log,
@@ -279,8 +287,8 @@ static enum status open_store(struct gateway *g, struct detail *detail) {
 enum status gateway_open(struct gateway *g, struct detail *detail) {
     /* The signer is forked first: nothing of what follows may be in its memory. */
     static enum status (*const steps[])(struct gateway *, struct detail *) = {
-        start_signer,    open_store,         load_ek_trust, load_fleet,     make_challenges,
-        start_committer, start_reappraisals, open_api,      start_transport};
+        start_signer,    open_store,         load_ek_trust, load_fleet, make_challenges,
+        start_committer, start_reappraisals, start_ocsp,    open_api,   start_transport};
     g->fatal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (g->fatal_fd < 0) {
         return status_fail(detail, STATUS_INTERNAL, "eventfd: %s", strerror(errno));
@@ -302,6 +310,7 @@ void gateway_close(struct gateway *g, unsigned grace_ms) {
         transport_stop(transport, grace_ms); /* the committer still answers who waits */
         api_drain(g->api);
     }
+    ocsp_responder_stop(g->ocsp);
     gateway_note_stop(g);
     previews_stop(g->previews);
     reappraisals_stop(g->reappraisals);
@@ -309,6 +318,7 @@ void gateway_close(struct gateway *g, unsigned grace_ms) {
     transport_free(transport);
     api_free(g->api);
     previews_free(g->previews);
+    ocsp_responder_free(g->ocsp);
     challenges_free(g->challenges);
     policy_holder_free(g->policy);
     feed_free(g->feed);

@@ -23,6 +23,7 @@ struct gateway { /* what is NULL was not started */
     struct committer *committer;
     struct reappraisals *reappraisals;
     struct previews *previews;
+    struct ocsp_responder *ocsp;
     struct api *api;
     _Atomic(struct transport *) transport; /* requests for /metrics may come before it is set */
     bool entered;                          /* this thread reads the table */

@@ -22,7 +22,7 @@ struct rules {
     const char *uri_path; /* between trust domain and device id; NULL: no SAN URI */
     int64_t lifetime_min, lifetime_max;
     uint8_t usage;
-    bool is_ca, has_host_names;
+    bool is_ca, has_host_names, is_responder;
 };
 
 static const struct rules profiles[] = {
@@ -58,6 +58,13 @@ static const struct rules profiles[] = {
                         .lifetime_min = 5 * MINUTE,
                         .lifetime_max = 825 * (int64_t)DAY,
                         .usage = USAGE_DIGITAL_SIGNATURE},
+    [PROFILE_OCSP] = {.name = "ocsp",
+                      .extended_usage = OID_OCSP_SIGNING,
+                      .extended_usage_len = sizeof OID_OCSP_SIGNING - 1,
+                      .lifetime_min = MINUTE,
+                      .lifetime_max = 8 * (int64_t)DAY,
+                      .usage = USAGE_DIGITAL_SIGNATURE,
+                      .is_responder = true},
 };
 enum { NUM_PROFILES = sizeof profiles / sizeof profiles[0] };
 
@@ -365,6 +372,12 @@ static void write_extended_key_usage(struct writer *w, const struct rules *rules
     x509_write_extension(w, DER_OID_OF(OID_EXTENDED_KEY_USAGE), false, writer_bytes(&value));
 }
 
+/* Nobody asks whether the responder's own certificate is revoked: it does not live long. */
+static void write_no_check(struct writer *w) {
+    static const uint8_t value[] = {DER_NULL, 0};
+    x509_write_extension(w, DER_OID_OF(OID_OCSP_NOCHECK), false, bytes_of(value, sizeof value));
+}
+
 static void write_subject_alt_name(struct writer *w, const struct certificate_request *request) {
     uint8_t buffer[CERTIFICATE_DER_MAX], address[16];
     struct writer value = writer_of(buffer, sizeof buffer);
@@ -411,6 +424,9 @@ static void write_extensions(struct writer *w, const struct certificate_request 
     write_key_usage(w, rules->usage);
     if (rules->extended_usage != NULL) {
         write_extended_key_usage(w, rules);
+    }
+    if (rules->is_responder) {
+        write_no_check(w);
     }
     if (request->san_uri != NULL || rules->has_host_names) {
         write_subject_alt_name(w, request);

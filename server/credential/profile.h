@@ -12,7 +12,9 @@ enum profile {
                        id>, 5 min to 24 h; subject O=<segment>, OU=<tier>, CN=<device id> */
     PROFILE_CA,     /* init only: self-signed, pathlen 0, keyCertSign + cRLSign, at most 20 years */
     PROFILE_SERVER, /* init only: serverAuth, DNS/IP SANs, at most 825 days */
-    PROFILE_CLIENT  /* init only: clientAuth, for operators and proxies, at most 825 days */
+    PROFILE_CLIENT, /* init only: clientAuth, for operators and proxies, at most 825 days */
+    PROFILE_OCSP    /* the signer's own responder: OCSPSigning, id-pkix-ocsp-nocheck (RFC 6960
+                       4.2.2.2), at most 8 days */
 };
 
 const char *profile_name(enum profile profile); /* "identity", ... */

@@ -7,7 +7,6 @@
 #ifndef GATEHOUSE_CREDENTIAL_SIGNER_H
 #define GATEHOUSE_CREDENTIAL_SIGNER_H
 
-#include "server/credential/jws.h"
 #include "server/credential/profile.h"
 
 struct signer;
@@ -16,7 +15,6 @@ struct signer_options {
     const char *trust_domain;
     const char *identity_key_file, *identity_certificate_file; /* PEM */
     const char *access_key_file, *access_certificate_file;     /* PEM */
-    struct jws_options jws;                                    /* zeros: no statements */
 };
 
 /* Reads the keys in the child after the fork, so that they never are in the parent. Fails when a

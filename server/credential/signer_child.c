@@ -2,7 +2,6 @@
 
 #include "server/base/clock.h"
 #include "server/base/file.h"
-#include "server/credential/signer_jws.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,14 +42,14 @@ struct issuer authority_issuer(const struct authority *authority) {
 
 /* --- loading -------------------------------------------------------------------------------- */
 
-enum status child_read_key(struct private_key **out, const char *path, struct detail *detail) {
+static enum status load_key(struct authority *out, const char *path, struct detail *detail) {
     uint8_t *text;
     size_t len;
     enum status status = file_read_private(&text, &len, path, KEY_FILE_MAX, detail);
     if (status != STATUS_OK) {
         return status;
     }
-    status = private_key_from_pem(out, bytes_of(text, len), detail);
+    status = private_key_from_pem(&out->key, bytes_of(text, len), detail);
     if (status != STATUS_OK) {
         detail_prefix(detail, "%s", path);
     }
@@ -126,7 +125,7 @@ static enum status load_authority(struct child *child, enum profile profile, con
     uint8_t sha256[32];
     authority->profile = profile;
     authority->signs = true;
-    enum status status = child_read_key(&authority->key, key_file, detail);
+    enum status status = load_key(authority, key_file, detail);
     if (status == STATUS_OK) {
         status = load_certificate(authority, certificate_file, detail);
     }
@@ -158,7 +157,7 @@ static enum status load(struct child *child, const struct signer_options *option
         memcmp(child->authority[0].id, child->authority[1].id, AUTHORITY_RAW_ID) == 0) {
         return status_fail(detail, STATUS_INVALID, "identity and access authority share one key");
     }
-    return status == STATUS_OK ? jws_child_load(child, &options->jws, detail) : status;
+    return status == STATUS_OK ? child_ocsp_new(&child->ocsp, detail) : status;
 }
 
 /* --- serving -------------------------------------------------------------------------------- */
@@ -263,8 +262,7 @@ static enum status answer_checkpoint(struct child *child, struct bytes body, str
 static const struct signer_handler handlers[] = {
     {CHANNEL_COMMITTER, SIGNER_REQUEST, SIGNER_REPLY, answer},
     {CHANNEL_COMMITTER, SIGNER_CHECKPOINT, SIGNER_CHECKPOINT_REPLY, answer_checkpoint},
-    {CHANNEL_ANSWERS, SIGNER_JWS, SIGNER_JWS_REPLY, jws_child_sign},
-    {CHANNEL_ANSWERS, SIGNER_JWS_KEYS, SIGNER_JWS_KEYS_REPLY, jws_child_keys},
+    {CHANNEL_ANSWERS, SIGNER_OCSP, SIGNER_OCSP_REPLY, child_ocsp_answer},
 };
 enum { NUM_HANDLERS = sizeof handlers / sizeof handlers[0] };
 

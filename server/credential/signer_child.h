@@ -26,7 +26,7 @@ struct authority {
     bool signs;
 };
 
-struct jws_child;
+struct child_ocsp; /* signer_ocsp.c */
 
 struct child {
     const char *trust_domain;
@@ -34,7 +34,7 @@ struct child {
     size_t num_authorities;
     int64_t signed_seq; /* the latest checkpoint's; 0: none yet */
     uint8_t signed_hash[CHECKPOINT_HASH_LEN];
-    struct jws_child *jws; /* signer_jws.c */
+    struct child_ocsp *ocsp;
 };
 
 /* The one that signs what is issued now; never NULL for IDENTITY and ACCESS once all is loaded. */
@@ -42,10 +42,6 @@ const struct authority *child_authority(const struct child *child, enum profile 
 /* NULL: none has this id. */
 const struct authority *child_authority_by_id(const struct child *child,
                                               const uint8_t id[static AUTHORITY_RAW_ID]);
-/* A private key out of a file that is its owner's alone; for the time before the doors close. As
- * file_read_private and private_key_from_pem. */
-MUST_USE enum status child_read_key(struct private_key **out, const char *path,
-                                    struct detail *detail);
 struct issuer authority_issuer(const struct authority *authority);
 
 /* What the child does with a request: writes the reply's body into a frame that is open already. On
@@ -56,5 +52,9 @@ struct signer_handler {
     enum signer_frame request, reply;
     signer_answer *answer;
 };
+
+/* signer_ocsp.c: a new key for OCSP answers, and those. */
+MUST_USE enum status child_ocsp_new(struct child_ocsp **out, struct detail *detail);
+signer_answer child_ocsp_answer;
 
 #endif

@@ -35,10 +35,8 @@ enum signer_frame {
     SIGNER_REPLY = 3,
     SIGNER_CHECKPOINT = 4,
     SIGNER_CHECKPOINT_REPLY = 5,
-    SIGNER_JWS,
-    SIGNER_JWS_REPLY,
-    SIGNER_JWS_KEYS,
-    SIGNER_JWS_KEYS_REPLY,
+    SIGNER_OCSP = 6,
+    SIGNER_OCSP_REPLY = 7,
     SIGNER_FRAMES /* how many there are, and one more */
 };
 enum signer_channel { CHANNEL_COMMITTER, CHANNEL_ANSWERS, SIGNER_CHANNELS };

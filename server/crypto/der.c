@@ -294,14 +294,26 @@ void der_write_bits(struct writer *w, struct bytes in) {
     der_close(w, mark);
 }
 
-void der_write_time(struct writer *w, int64_t unix_s) {
-    char text[RFC3339_SIZE], digits[16];
+/* YYYYMMDDHHMMSSZ, terminated. */
+static void time_digits(char out[static 16], int64_t unix_s) {
+    char text[RFC3339_SIZE];
     rfc3339_format(text, unix_s);
-    (void)snprintf(digits, sizeof digits, "%.4s%.2s%.2s%.2s%.2s%.2sZ", text, text + 5, text + 8,
-                   text + 11, text + 14, text + 17);
+    (void)snprintf(out, 16, "%.4s%.2s%.2s%.2s%.2s%.2sZ", text, text + 5, text + 8, text + 11,
+                   text + 14, text + 17);
+}
+
+void der_write_time(struct writer *w, int64_t unix_s) {
+    char digits[16];
+    time_digits(digits, unix_s);
     if (memcmp(digits, "2050", 4) < 0) {
         der_write(w, DER_UTC_TIME, bytes_of_text(digits + 2));
     } else {
         der_write(w, DER_GENERALIZED_TIME, bytes_of_text(digits));
     }
+}
+
+void der_write_generalized_time(struct writer *w, int64_t unix_s) {
+    char digits[16];
+    time_digits(digits, unix_s);
+    der_write(w, DER_GENERALIZED_TIME, bytes_of_text(digits));
 }

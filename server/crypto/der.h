@@ -61,5 +61,7 @@ void der_write_u32(struct writer *w, uint32_t value);
 void der_write_bits(struct writer *w, struct bytes in);
 /* Years 1950 to 2049 as UTCTime, others as GeneralizedTime; 0 <= unix_s, at most year 9999. */
 void der_write_time(struct writer *w, int64_t unix_s);
+/* The same as GeneralizedTime in any year (RFC 6960 4.2.2.1). */
+void der_write_generalized_time(struct writer *w, int64_t unix_s);
 
 #endif

@@ -45,9 +45,15 @@
 #define OID_ANY_EXTENDED_KEY_USAGE "\x55\x1D\x25\x00"
 
 /* Extended key usages. */
-#define OID_SERVER_AUTH "\x2B\x06\x01\x05\x05\x07\x03\x01"
-#define OID_CLIENT_AUTH "\x2B\x06\x01\x05\x05\x07\x03\x02"
-#define OID_TCG_KP_EK   "\x67\x81\x05\x08\x01" /* tcg-kp-EKCertificate */
+#define OID_SERVER_AUTH  "\x2B\x06\x01\x05\x05\x07\x03\x01"
+#define OID_CLIENT_AUTH  "\x2B\x06\x01\x05\x05\x07\x03\x02"
+#define OID_OCSP_SIGNING "\x2B\x06\x01\x05\x05\x07\x03\x09" /* id-kp-OCSPSigning */
+#define OID_TCG_KP_EK    "\x67\x81\x05\x08\x01"             /* tcg-kp-EKCertificate */
+
+/* OCSP (RFC 6960). */
+#define OID_OCSP_BASIC   "\x2B\x06\x01\x05\x05\x07\x30\x01\x01" /* id-pkix-ocsp-basic */
+#define OID_OCSP_NONCE   "\x2B\x06\x01\x05\x05\x07\x30\x01\x02"
+#define OID_OCSP_NOCHECK "\x2B\x06\x01\x05\x05\x07\x30\x01\x05"
 
 /* Cryptographic messages (RFC 5652). */
 #define OID_CMS_DATA        "\x2A\x86\x48\x86\xF7\x0D\x01\x07\x01" /* id-data */

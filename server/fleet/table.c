@@ -1,5 +1,6 @@
 #include "server/fleet/table.h"
 
+#include "server/base/clock.h"
 #include "server/base/encoding.h"
 #include "server/crypto/random.h"
 #include "server/fleet/hash.h"
@@ -21,7 +22,8 @@
 enum { RAW_ID = 16, RETIRED_MAX = 1024, FIRST_BUCKETS = 1024 };
 enum { BUCKETS_MAX = 1 << 24 };
 enum { CREDENTIAL_REVOKED = 1, CREDENTIAL_KNOWN = 2, CREDENTIAL_KEY_IN_TPM = 4 };
-enum { CREDENTIAL_TIER_SHIFT = 8 }; /* the tier that it was given for, in 8 bits */
+enum { CREDENTIAL_TIER_SHIFT = 8 };       /* the tier that it was given for, in 8 bits */
+enum { CREDENTIAL_AUTHORITY_SHIFT = 16 }; /* who signed it: a number of names, in 16 bits */
 static const int64_t LEASE_LAPSED =
     -1; /* there was one, before the start; when it ended is not known */
 
@@ -32,6 +34,7 @@ struct credential {
     struct credential *_Atomic next; /* of the device, newest first */
     int64_t not_before, not_after;
     _Atomic uint32_t flags;
+    _Atomic uint32_t revoked_at; /* unix seconds, to the year 2106 */
 };
 
 struct device {
@@ -53,7 +56,7 @@ struct index {
 struct fleet_table {
     struct index devices, by_sha256, by_serial;
     uint64_t seed;
-    struct names *models;
+    struct names *models, *authorities;
     struct pool device_pool, credential_pool;
     size_t prune_at; /* the device with which the next fleet_prune goes on */
     struct credential *retired[RETIRED_MAX];
@@ -288,6 +291,26 @@ void fleet_decide_serial(const struct fleet_table *table, struct decision *out, 
     rcu_end();
 }
 
+bool fleet_credential_standing(const struct fleet_table *table, struct credential_standing *out,
+                               const uint8_t serial[static PROFILE_SERIAL_LEN]) {
+    static_assert((int)PROFILE_SERIAL_LEN == (int)RAW_ID, "serial numbers are looked up whole");
+    rcu_begin();
+    const struct credential *credential = find_serial(table, serial);
+    if (credential != NULL) {
+        uint32_t flags = atomic_load_explicit(&credential->flags, memory_order_acquire);
+        *out = (struct credential_standing){.revoked = (flags & CREDENTIAL_REVOKED) != 0,
+                                            .not_before = credential->not_before,
+                                            .not_after = credential->not_after};
+        if (out->revoked) {
+            out->revoked_at = atomic_load_explicit(&credential->revoked_at, memory_order_relaxed);
+        }
+        names_copy(table->authorities, out->authority, sizeof out->authority,
+                   flags >> CREDENTIAL_AUTHORITY_SHIFT);
+    }
+    rcu_end();
+    return credential != NULL;
+}
+
 /* --- writing --- */
 
 /* Twice the buckets whenever there are half as many entries: chains stay short at any size. */
@@ -432,6 +455,11 @@ enum status fleet_put_credential(struct fleet_table *table, const struct credent
     if (writer_credential(table, serial) != NULL) {
         return STATUS_CONFLICT;
     }
+    uint32_t authority;
+    enum status status = names_intern(table->authorities, &authority, row->authority);
+    if (status != STATUS_OK) {
+        return status;
+    }
     drop_expired(table, device, row->not_before, 1);
     struct credential *credential = pool_take(&table->credential_pool);
     if (credential == NULL) {
@@ -444,8 +472,10 @@ enum status fleet_put_credential(struct fleet_table *table, const struct credent
     credential->not_after = row->not_after;
     cds_lfht_node_init(&credential->by_sha256);
     cds_lfht_node_init(&credential->by_serial);
+    atomic_store(&credential->revoked_at, (uint32_t)row->revoked);
     atomic_store(&credential->flags,
-                 CREDENTIAL_KNOWN | (row->revoked != 0 ? CREDENTIAL_REVOKED : 0U) |
+                 CREDENTIAL_KNOWN | authority << CREDENTIAL_AUTHORITY_SHIFT |
+                     (row->revoked != 0 ? CREDENTIAL_REVOKED : 0U) |
                      (row->key_protection == KEY_IN_TPM ? CREDENTIAL_KEY_IN_TPM : 0U) |
                      ((uint32_t)row->tier & 0xff) << CREDENTIAL_TIER_SHIFT);
     link_credential(device, credential);
@@ -455,11 +485,19 @@ enum status fleet_put_credential(struct fleet_table *table, const struct credent
     return STATUS_OK;
 }
 
+/* The time stays that of the first. */
+static void revoke(struct credential *credential) {
+    if ((atomic_load(&credential->flags) & CREDENTIAL_REVOKED) == 0) {
+        atomic_store(&credential->revoked_at, (uint32_t)clock_unix());
+        (void)atomic_fetch_or(&credential->flags, CREDENTIAL_REVOKED);
+    }
+}
+
 static void revoke_above(struct device *device, enum tier tier) {
     for (struct credential *c = atomic_load(&device->credentials); c != NULL;
          c = atomic_load(&c->next)) {
         if ((atomic_load(&c->flags) >> CREDENTIAL_TIER_SHIFT & 0xff) > (uint32_t)tier) {
-            (void)atomic_fetch_or(&c->flags, CREDENTIAL_REVOKED);
+            revoke(c);
         }
     }
 }
@@ -467,7 +505,7 @@ static void revoke_above(struct device *device, enum tier tier) {
 static void revoke_all_of(struct device *device) {
     for (struct credential *c = atomic_load(&device->credentials); c != NULL;
          c = atomic_load(&c->next)) {
-        (void)atomic_fetch_or(&c->flags, CREDENTIAL_REVOKED);
+        revoke(c);
     }
 }
 
@@ -532,7 +570,7 @@ void fleet_revoke_credential(struct fleet_table *table, const char *serial) {
     }
     struct credential *credential = writer_credential(table, raw);
     if (credential != NULL) {
-        (void)atomic_fetch_or(&credential->flags, CREDENTIAL_REVOKED);
+        revoke(credential);
     }
 }
 
@@ -569,8 +607,9 @@ enum status fleet_table_new(struct fleet_table **out) {
     table->device_pool.size = sizeof(struct device);
     table->credential_pool.size = sizeof(struct credential);
     random_bytes(&table->seed, sizeof table->seed);
-    if (names_new(&table->models) != STATUS_OK || index_new(&table->devices) != STATUS_OK ||
-        index_new(&table->by_sha256) != STATUS_OK || index_new(&table->by_serial) != STATUS_OK) {
+    if (names_new(&table->models) != STATUS_OK || names_new(&table->authorities) != STATUS_OK ||
+        index_new(&table->devices) != STATUS_OK || index_new(&table->by_sha256) != STATUS_OK ||
+        index_new(&table->by_serial) != STATUS_OK) {
         fleet_table_free(table);
         return STATUS_MEMORY;
     }
@@ -600,6 +639,7 @@ void fleet_table_free(struct fleet_table *table) {
     index_free(&table->by_sha256);
     index_free(&table->by_serial);
     names_free(table->models);
+    names_free(table->authorities);
     pool_cleanup(&table->device_pool);
     pool_cleanup(&table->credential_pool);
     free(table);

@@ -8,6 +8,7 @@
 
 #include "db/store.h"
 #include "server/appraisal/appraisal.h"
+#include "server/credential/profile.h"
 
 struct fleet_table;
 
@@ -68,6 +69,18 @@ void fleet_decide_certificate(const struct fleet_table *table, struct decision *
                               const uint8_t sha256[static 32], int64_t now);
 void fleet_decide_serial(const struct fleet_table *table, struct decision *out, const char *serial,
                          int64_t now);
+
+/* What the table holds of one credential by its serial number, whatever its device may do otherwise: for
+ * answers about certificates (OCSP). */
+struct credential_standing {
+    bool revoked;
+    int64_t not_before, not_after;
+    int64_t revoked_at; /* unix seconds; when it was not in the store yet, the time of the denial */
+    char authority[STORE_AUTHORITY]; /* as in credential_row */
+};
+/* False: never issued, or forgotten; then *out is untouched. Never waits. */
+bool fleet_credential_standing(const struct fleet_table *table, struct credential_standing *out,
+                               const uint8_t serial[static PROFILE_SERIAL_LEN]);
 
 /* The writer's verbs (committer's thread, or single-threaded start; registered). Visible to every
  * reader when they return. What denies needs no memory and cannot fail; what cannot be an id or a

@@ -1,11 +1,12 @@
 #!/bin/sh
-# seeds_crypto.sh: makes the seeds of fuzz_csr, fuzz_certificate, fuzz_ek_certificate and fuzz_signer_wire with openssl, anew. They are
+# seeds_crypto.sh: makes the seeds of fuzz_csr, fuzz_certificate, fuzz_ek_certificate, fuzz_ocsp_request and
+# fuzz_signer_wire with openssl, anew. They are
 # committed; run this when a format gains a variant.
 set -eu
 
 cd "$(dirname "$0")/seeds"
-mkdir -p csr certificate ek_certificate signer_wire
-rm -f csr/* certificate/* ek_certificate/* signer_wire/*
+mkdir -p csr certificate ek_certificate ocsp_request signer_wire
+rm -f csr/* certificate/* ek_certificate/* ocsp_request/* signer_wire/*
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 seeds=$PWD
@@ -68,6 +69,18 @@ subjectAltName=DNS:a.example,IP:192.0.2.1,email:a@a.example,otherName:1.2.3;UTF8
 1.2.3.5=DER:0500'
 openssl req -x509 -key rsa.key -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:digest -subj '/CN=Fuzz Root' \
     -outform DER -out "$seeds/certificate/pss.der"
+
+ocsp() { # name, options of ocsp
+    name=$1
+    shift
+    openssl ocsp -issuer root.pem "$@" -reqout "$seeds/ocsp_request/$name.der"
+}
+ocsp sha1 -sha1 -serial 0x1f00
+ocsp sha256 -sha256 -serial 0x1f00
+ocsp sha512 -sha512 -serial 1
+ocsp bare -no_nonce -sha1 -serial 1
+ocsp several -sha1 -serial 1 -sha256 -serial 2 -serial 0x7fffffffffffffffffffffffffffffff
+ocsp signed -no_nonce -serial 1 -signer root.pem -signkey root.key
 
 # What stands around a certificate in NV areas: a header, an OCTET STRING, padding.
 ek=$seeds/certificate/ek.der

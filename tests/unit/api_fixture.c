@@ -162,6 +162,7 @@ static void start_api(struct gateway *g) {
                                         .committer = g->committer,
                                         .reappraisals = g->reappraisals,
                                         .previews = g->previews,
+                                        .ocsp = g->ocsp,
                                         .signer = g->signer,
                                         .ek_trust = g->ek_trust,
                                         .log = &g->log};
@@ -225,6 +226,9 @@ void gateway_start(struct gateway *g) {
     must(reappraisals_start(&g->reappraisals, &reappraisals, &detail), &detail, "reappraisals");
     const struct previews_options previews = {.store = g->store, .policy = g->policy};
     must(previews_start(&g->previews, &previews, &detail), &detail, "previews");
+    const struct ocsp_responder_options ocsp = {
+        .signer = g->signer, .table = g->table, .log = &g->log, .validity_s = 600};
+    must(ocsp_responder_start(&g->ocsp, &ocsp, &detail), &detail, "OCSP");
     start_api(g);
 }
 
@@ -249,6 +253,7 @@ void gateway_worker_end(struct gateway *mine) {
 
 void gateway_stop(struct gateway *g) {
     char command[128];
+    ocsp_responder_stop(g->ocsp);
     previews_stop(g->previews);
     reappraisals_stop(g->reappraisals);
     committer_stop(g->committer);
@@ -257,6 +262,7 @@ void gateway_stop(struct gateway *g) {
     }
     api_free(g->api);
     previews_free(g->previews);
+    ocsp_responder_free(g->ocsp);
     openapi_free(g->contract);
     fleet_thread_enter();
     challenges_free(g->challenges);
@@ -341,6 +347,8 @@ static const char *request_header(const struct http_exchange *x, const char *nam
         value = c->if_match;
     } else if (strcasecmp(name, "Accept") == 0) {
         value = c->accept;
+    } else if (strcasecmp(name, "If-None-Match") == 0) {
+        value = c->if_none_match;
     }
     if (count != NULL) {
         *count = value != NULL;

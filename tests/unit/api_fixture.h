@@ -26,6 +26,7 @@ struct gateway {
     struct committer *committer;
     struct reappraisals *reappraisals;
     struct previews *previews;
+    struct ocsp_responder *ocsp;
     struct ek_trust *ek_trust;
     struct private_key *ek_ca;
     uint8_t ek_ca_der[2048];
@@ -84,7 +85,8 @@ struct call {
     unsigned beside;          /* so many of the same wait for their bodies meanwhile; at most 8 */
     const char *content_type; /* NULL: application/json with a body; "": none */
     const char *if_match;
-    const char *accept; /* NULL: none */
+    const char *accept;        /* NULL: none */
+    const char *if_none_match; /* likewise */
 };
 /* The caller frees the reply. Nothing but `status` is checked when it is not 0. */
 struct reply call(struct gateway *g, const struct call *what);

@@ -184,6 +184,9 @@ static const struct {
      "X509v3 Subject Alternative Name: \n"
      "    DNS:gate.example.org, IP Address:192.0.2.1, IP Address:2001:DB8:0:0:0:0:0:1, "
      "DNS:*.example.org\n"},
+    {PROFILE_OCSP, "X509v3 Key Usage: critical\n    Digital Signature\n"
+                   "X509v3 Extended Key Usage: \n    OCSP Signing\n"
+                   "    OCSP No Check: \n\n"},
     {PROFILE_CLIENT, "X509v3 Key Usage: critical\n    Digital Signature\n"
                      "X509v3 Extended Key Usage: \n    TLS Web Client Authentication\n"},
 };
@@ -324,6 +327,9 @@ static const struct {
     {PROFILE_ACCESS, -HOUR, false},
     {PROFILE_SERVER, 825LL * DAY, true},
     {PROFILE_SERVER, 825LL * DAY + 1, false},
+    {PROFILE_OCSP, 8LL * DAY, true},
+    {PROFILE_OCSP, 8LL * DAY + 1, false},
+    {PROFILE_OCSP, MINUTE - 1, false},
     {PROFILE_CLIENT, 825LL * DAY, true},
     {PROFILE_CLIENT, 825LL * DAY + 1, false},
     {PROFILE_CLIENT, INT64_MAX / 2, false},
@@ -634,7 +640,7 @@ START_TEST(serial_of_zero_is_refused) {
 END_TEST
 
 START_TEST(profile_of_no_number_is_refused) {
-    static const int numbers[] = {5, 6, 255, -1};
+    static const int numbers[] = {6, 7, 255, -1};
     for (size_t i = 0; i < 4; i++) {
         struct certificate_request request = request_of(PROFILE_CLIENT);
         request.profile = (enum profile)numbers[i];

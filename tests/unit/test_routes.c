@@ -167,6 +167,84 @@ START_TEST(a_path_matches_segment_by_segment) {
 }
 END_TEST
 
+static const struct {
+    const char *path, *rest;
+} suffixes[] = {{"/v1/things/a", "a"},
+                {"/v1/things/", ""},
+                {"/v1/things//", "/"},
+                {"/v1/things/a/b/", "a/b/"},
+                {"/v1/things/%2F+=;../", "%2F+=;../"},
+                {"/v1/things", NULL},
+                {"/v1/thing/a", NULL}};
+
+START_TEST(a_suffix_takes_the_rest_of_the_path_as_it_came) {
+    struct route route = good;
+    route.suffix = true;
+    const struct route_table table = {&route, 1};
+    struct route_match match;
+    routes_match(&match, &table, PLANE_ADMIN, HTTP_GET, suffixes[_i].path);
+    ck_assert_int_eq(match.route != NULL, suffixes[_i].rest != NULL);
+    if (match.route != NULL) {
+        ck_assert_uint_eq(match.num_params, 1);
+        ck_assert_uint_eq(match.param_len[0], strlen(suffixes[_i].rest));
+        ck_assert_str_eq(match.param[0], suffixes[_i].rest);
+    }
+}
+END_TEST
+
+START_TEST(only_the_last_parameter_is_a_suffix) {
+    struct route route = good;
+    route.suffix = true;
+    route.pattern = "/v1/{a}/x/{b}";
+    const struct route_table table = {&route, 1};
+    struct route_match match;
+    routes_match(&match, &table, PLANE_ADMIN, HTTP_GET, "/v1/p/x/q/r");
+    ck_assert_ptr_nonnull(match.route);
+    ck_assert_uint_eq(match.param_len[0], 1);
+    ck_assert_str_eq(match.param[1], "q/r");
+    routes_match(&match, &table, PLANE_ADMIN, HTTP_GET, "/v1/p/o/x/q");
+    ck_assert_ptr_null(match.route);
+}
+END_TEST
+
+static const char *const under_a_suffix[] = {"/v1/things/{id}", "/v1/things/all", "/v1/things/",
+                                             "/v1/things/{id}/x", "/v1/{a}/{b}"};
+
+START_TEST(a_route_under_a_suffix_does_not_start) {
+    struct route routes[2] = {good, good};
+    routes[0].suffix = true;
+    routes[1].pattern = under_a_suffix[_i];
+    ck_assert(check_table(routes, 2, NULL) == STATUS_INVALID);
+    struct route swapped[2] = {routes[1], routes[0]};
+    ck_assert(check_table(swapped, 2, NULL) == STATUS_INVALID);
+    routes[1].pattern = "/v1/things";
+    ck_assert(check_table(routes, 2, NULL) == STATUS_OK);
+}
+END_TEST
+
+START_TEST(a_suffix_without_a_last_parameter_does_not_start) {
+    struct route route = good;
+    route.suffix = true;
+    ck_assert(check_table(&route, 1, NULL) == STATUS_OK);
+    route.pattern = "/v1/{id}/x";
+    ck_assert(check_table(&route, 1, NULL) == STATUS_INVALID);
+    route.pattern = "/v1/x";
+    ck_assert(check_table(&route, 1, NULL) == STATUS_INVALID);
+}
+END_TEST
+
+START_TEST(a_route_whose_bytes_have_no_media_type_does_not_start) {
+    struct route route = good;
+    route.method = HTTP_POST;
+    route.body_rule = BODY_BYTES;
+    ck_assert(check_table(&route, 1, NULL) == STATUS_INVALID);
+    route.media = "application/ocsp-request";
+    ck_assert(check_table(&route, 1, NULL) == STATUS_OK);
+    route.body_rule = BODY_NONE;
+    ck_assert(check_table(&route, 1, NULL) == STATUS_INVALID);
+}
+END_TEST
+
 START_TEST(a_parameter_has_a_largest_size) {
     const struct route_table table = {&good, 1};
     struct route_match match;
@@ -269,6 +347,13 @@ int main(void) {
                         sizeof pairs / sizeof pairs[0]);
     tcase_add_loop_test(t, a_path_matches_segment_by_segment, 0, sizeof paths / sizeof paths[0]);
     tcase_add_test(t, a_parameter_has_a_largest_size);
+    tcase_add_loop_test(t, a_suffix_takes_the_rest_of_the_path_as_it_came, 0,
+                        sizeof suffixes / sizeof suffixes[0]);
+    tcase_add_test(t, only_the_last_parameter_is_a_suffix);
+    tcase_add_loop_test(t, a_route_under_a_suffix_does_not_start, 0,
+                        sizeof under_a_suffix / sizeof under_a_suffix[0]);
+    tcase_add_test(t, a_suffix_without_a_last_parameter_does_not_start);
+    tcase_add_test(t, a_route_whose_bytes_have_no_media_type_does_not_start);
     tcase_add_test(t, head_finds_get_and_nothing_else);
     tcase_add_test(t, the_admin_plane_has_the_roles_of_the_matrix);
     tcase_add_test(t, only_operators_roles_have_names_to_give);
