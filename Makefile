@@ -144,6 +144,9 @@ $(BUILD)/obj/gen/schema.o: $(BUILD)/gen/schema.c $(BUILD)/flags
 # The annotated configuration, which init fills in, is a part of the program.
 $(BUILD)/obj/config/template.o: config/gatehouse.ini
 
+# And so are the configurations of proxies.
+$(BUILD)/obj/server/commands/proxy_template.o: $(sort $(wildcard deploy/proxies/*/*))
+
 $(library): $(call objects,$(sources)) $(BUILD)/obj/gen/schema.o $(BUILD)/sources
 	@rm -f $@
 	$(call show,AR,$@)$(AR) rcs $@ $(filter %.o,$^)

@@ -219,6 +219,30 @@ unpack_resource_manager() {
     mv "$deps/abrmd.new" "$deps/abrmd"
 }
 
+# Proxies for the end-to-end tests, unpacked for the same reason. Their libraries are installed.
+unpack_proxies() {
+    [ ! -e "$deps/proxies/complete" ] || return 0
+    say 'unpacking nginx, haproxy and caddy'
+    rm -rf "$deps/proxies"
+    mkdir "$deps/proxies"
+    for name in nginx haproxy caddy; do
+        if ! apt-cache policy $name | grep -q '^  Candidate: [^(]'; then
+            say "there is no package $name here: tests with it will be skipped"
+            continue
+        fi
+        (
+            cd "$deps/proxies"
+            fetch='apt-get -q -o APT::Sandbox::User=root download'
+            $fetch $name || { apt-get -q update && $fetch $name; } || exit 1
+            dpkg-deb -f ${name}_*.deb Depends | tr ',' '\n' | sed -n 's/^ *\(lib[^ :|(]*\).*/\1/p' >>libraries
+            dpkg-deb -x ${name}_*.deb .
+        ) || die "$name cannot be fetched"
+    done
+    (packages=$(sort -u "$deps/proxies/libraries") && install_packages) || exit 1
+    rm -f "$deps"/proxies/*.deb
+    touch "$deps/proxies/complete"
+}
+
 if [ "${CHECK:-0}" = 1 ]; then
     missing=$(missing_packages)
     [ -z "$missing" ] || die "missing for DEPS=$want: $(echo "$missing" | paste -s -d ' ')"
@@ -227,7 +251,7 @@ fi
 install_packages
 [ "$want" != run ] || exit 0
 mkdir -p "$deps"
-case $want in all | test) unpack_resource_manager ;; esac
+case $want in all | test) unpack_resource_manager && unpack_proxies ;; esac
 
 case $wolfssl in
 own) DEPS_DIR=$deps sh deploy/wolfssl.sh ;;

@@ -92,6 +92,31 @@ static const struct command {
      "  --expect-hash   the hash of the last entry, or of that of --expect-seq\n"
      "Lines cut off at the end are missed only by a later checkpoint or by what is expected: note\n"
      "a checkpoint elsewhere now and then, and expect its seq and hash.\n"},
+    {"proxy-config", command_proxy_config,
+     "--kind nginx|haproxy|caddy|envoy|traefik [--part PART] --server-name NAME\n"
+     "                 --gateway https://HOST:PORT|unix:PATH [OPTION VALUE]...",
+     "print the configuration of a proxy that asks this gateway",
+     "The proxy takes TLS with an access credential, asks Gatehouse for each request, and passes "
+     "on\n"
+     "what is allowed, with the device's headers. Nothing is read or written: paths are the "
+     "proxy's.\n"
+     "  --part          haproxy: config, or lua for the script; traefik: dynamic, or static\n"
+     "  --listen        where devices connect (default 0.0.0.0:443)\n"
+     "  --server-name   the name that devices know the proxy by\n"
+     "  --cert, --key   what it shows to devices (haproxy: one file, without --key)\n"
+     "  --access-ca     who signed the devices' access credentials (/v1/ca/access.pem)\n"
+     "  --crl           revoked credentials, for nginx, haproxy and envoy (default none)\n"
+     "  --gateway       the proxy plane; a Unix socket not for traefik\n"
+     "  --gateway-name  the name in its certificate (default HOST, when that is a name)\n"
+     "  --gateway-ca    who signed that certificate\n"
+     "  --gateway-cert, --gateway-key   the proxy's own, which is registered (/v1/proxies)\n"
+     "  --upstream      the application, over plain HTTP (default 127.0.0.1:8080)\n"
+     "  --policy        one that the proxy is registered with (default its first)\n"
+     "  --lua           haproxy: where its script is (default /etc/haproxy/gatehouse.lua)\n"
+     "  --dynamic       traefik: where its dynamic part is (default /etc/traefik/gatehouse.yaml)\n"
+     "The files' defaults are in /etc/gatehouse/proxy. Hold a running proxy against what is known "
+     "to\n"
+     "go wrong with gatehouse doctor.\n"},
     {"version", command_version, "", "print the version", ""},
     {"help", command_help, "[COMMAND]", "print this, or more about one command", ""},
 };

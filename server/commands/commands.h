@@ -27,5 +27,8 @@ int command_operator(int argc, char **argv);
 int command_check_config(int argc, char **argv);
 /* audit export|verify: 0; 1: it failed, or the chain is broken; 2. */
 int command_audit(int argc, char **argv);
+/* proxy-config --kind KIND ...: a proxy's configuration on standard output. 0; 1: a value is missing,
+ * not of its form, or of no use to this kind, and nothing is printed; 2. */
+int command_proxy_config(int argc, char **argv);
 
 #endif
