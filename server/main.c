@@ -117,6 +117,24 @@ static const struct command {
      "The files' defaults are in /etc/gatehouse/proxy. Hold a running proxy against what is known "
      "to\n"
      "go wrong with gatehouse doctor.\n"},
+    {"doctor", command_doctor,
+     "--proxy URL [--cert FILE --key FILE] [--refused-cert FILE --refused-key FILE]\n"
+     "                 [--echo PATH] [--ca FILE] [--connect HOST:PORT] [--kind KIND] "
+     "[--gateway-stopped]",
+     "probe a running proxy for known traps",
+     "Says for each probe what came back; for what is wrong, what it means and what to change.\n"
+     "Exit status 0: nothing wrong was found; 3: something was; 1: the proxy could not be probed.\n"
+     "  --proxy         https:// and a path that only devices may reach\n"
+     "  --cert, --key   a credential that is good; its certificate is also what is spoofed with\n"
+     "  --refused-cert, --refused-key   one that has to be refused, such as a revoked credential "
+     "or\n"
+     "                  an identity certificate\n"
+     "  --echo          a path where the application answers with the headers that it has got, to\n"
+     "                  see whether a client's own X-Device headers reach it\n"
+     "  --ca            PEM certificates that vouch for the proxy (default the system's)\n"
+     "  --connect       go there in the place of the URL's host and port\n"
+     "  --kind          nginx, haproxy, caddy, envoy or traefik: names its settings\n"
+     "  --gateway-stopped  the gateway was stopped: does the proxy close?\n"},
     {"version", command_version, "", "print the version", ""},
     {"help", command_help, "[COMMAND]", "print this, or more about one command", ""},
 };
@@ -136,7 +154,9 @@ static void print_usage(FILE *out) {
     for (size_t i = 0; i < NUM_COMMANDS; i++) {
         fprintf(out, "  %-13s %s\n", commands[i].name, commands[i].summary);
     }
-    fputs("\nExit status: 0 well, 1 failed, 2 wrong use, 3 untrusted (appraise).\n", out);
+    fputs("\nExit status: 0 well, 1 failed, 2 wrong use, 3 untrusted (appraise) or something wrong "
+          "(doctor).\n",
+          out);
 }
 
 static int command_version(int argc, char **argv) {

@@ -30,5 +30,8 @@ int command_audit(int argc, char **argv);
 /* proxy-config --kind KIND ...: a proxy's configuration on standard output. 0; 1: a value is missing,
  * not of its form, or of no use to this kind, and nothing is printed; 2. */
 int command_proxy_config(int argc, char **argv);
+/* doctor --proxy URL ...: probes a running proxy. 0: nothing that was looked at is wrong; 3: something
+ * is, and the report says what; 1: it could not be probed; 2. */
+int command_doctor(int argc, char **argv);
 
 #endif

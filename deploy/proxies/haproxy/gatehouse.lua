@@ -3,7 +3,14 @@
 -- Leaves the answer's status in txn.gatehouse, and on 200 puts the device's headers in the place of whatever the
 -- client has sent. An answer that lacks one of them counts as none: the request must not keep the client's own.
 -- Whatever goes wrong in here leaves txn.gatehouse as it was, and the configuration denies what is not 200.
-local headers = { "X-Device-Id", "X-Device-Model", "X-Device-Tier", "X-Device-Segment", "X-Device-Lease" }
+local headers = {
+    "X-Device-Id",
+    "X-Device-Model",
+    "X-Device-Tier",
+    "X-Device-Segment",
+    "X-Device-Key-Protection",
+    "X-Device-Lease",
+}
 
 local function authorize(txn, path)
     for _, name in ipairs(headers) do
