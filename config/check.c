@@ -102,11 +102,20 @@ static void check_enrolment(const struct config *config, struct report *report) 
     }
 }
 
+/* Certificates would send everybody to where nobody answers. */
+static void check_public(const struct config *config, struct report *report) {
+    const struct config_listener *listener = &config->plane[PLANE_PUBLIC];
+    if (listener->url != NULL && !listener->enabled) {
+        refuse(report, "public", "url", "needs [public] listen");
+    }
+}
+
 void config_check(const struct config *config, struct report *report) {
     require(report, "gateway", "trust_domain", config->trust_domain);
     require(report, "store", "path", config->store_path);
     check_signer(config, report);
     check_enrolment(config, report);
+    check_public(config, report);
     bool any = false;
     for (int plane = 0; plane < NUM_PLANES; plane++) {
         any = any || config->plane[plane].enabled;

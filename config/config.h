@@ -32,6 +32,7 @@ struct config_listener {                   /* [enrol] [device] [proxy] [admin] [
     unsigned handshake_ms, header_ms, body_ms,
         idle_ms;         /* written in seconds in the file, "10" or "0.5" */
     unsigned two_person; /* enum two_person; admin */
+    const char *url;     /* public: where others reach it; NULL: nowhere that can be named */
 };
 
 struct config {
@@ -64,6 +65,9 @@ struct config {
     /* [challenges] */
     unsigned challenge_expiry_s; /* default 300 */
     unsigned challenge_max;      /* outstanding in all; default 1000000 */
+    /* [crl] */
+    unsigned crl_lifetime_s; /* default 1 h; made anew at half of it */
+    unsigned crl_max_age_s;  /* default 60: how long a cache may keep one without asking */
     /* planes */
     struct config_listener plane[NUM_PLANES];
 

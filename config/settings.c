@@ -18,7 +18,8 @@ enum {
     ON_MUTUAL = 1U << PLANE_DEVICE | 1U << PLANE_PROXY | 1U << PLANE_ADMIN,
     ON_TLS = ON_MUTUAL | 1U << PLANE_ENROL,
     ON_ALL = ON_TLS | 1U << PLANE_PUBLIC,
-    ON_ADMIN = 1U << PLANE_ADMIN
+    ON_ADMIN = 1U << PLANE_ADMIN,
+    ON_PUBLIC = 1U << PLANE_PUBLIC
 };
 
 #define FIELD(f)       offsetof(struct config, f)
@@ -60,6 +61,10 @@ static const struct setting challenges[] = {
     {"expiry", SETTING_SECONDS, FIELD(challenge_expiry_s), 5 * SECOND, HOUR, 0},
     {"max", SETTING_COUNT, FIELD(challenge_max), 1, 100000000, 0},
 };
+static const struct setting crl[] = {
+    {"lifetime", SETTING_SECONDS, FIELD(crl_lifetime_s), MINUTE, DAY, 0},
+    {"max_age", SETTING_SECONDS, FIELD(crl_max_age_s), 0, DAY, 0},
+};
 static const struct setting plane[] = {
     {"listen", SETTING_LISTEN, PLANE_FIELD(listen), 0, 0, ON_ALL},
     {"unix_mode", SETTING_MODE, PLANE_FIELD(unix_mode), 0, 0, ON_UNIX},
@@ -75,6 +80,7 @@ static const struct setting plane[] = {
     {"body_timeout", SETTING_MS, PLANE_FIELD(body_ms), 100, 30 * MINUTE, ON_ALL},
     {"idle_timeout", SETTING_MS, PLANE_FIELD(idle_ms), 100, DAY, ON_ALL},
     {"two_person", SETTING_TWO_PERSON, PLANE_FIELD(two_person), 0, 0, ON_ADMIN},
+    {"url", SETTING_URL, PLANE_FIELD(url), 0, 0, ON_PUBLIC},
 };
 
 #define NUM(table) (sizeof(table) / sizeof(table)[0])
@@ -89,6 +95,7 @@ const struct section config_sections[NUM_SECTIONS] = {
     {"enrolment", enrolment, NUM(enrolment), -1},
     {"appraisal", appraisal, NUM(appraisal), -1},
     {"challenges", challenges, NUM(challenges), -1},
+    {"crl", crl, NUM(crl), -1},
     {"enrol", plane, NUM(plane), PLANE_ENROL},
     {"device", plane, NUM(plane), PLANE_DEVICE},
     {"proxy", plane, NUM(plane), PLANE_PROXY},
@@ -142,6 +149,8 @@ void settings_default(struct config *config) {
     config->enrolment_approval_expiry_s = 7 * 86400;
     config->challenge_expiry_s = 300;
     config->challenge_max = 1000000;
+    config->crl_lifetime_s = 3600;
+    config->crl_max_age_s = 60;
     for (int i = 0; i < NUM_PLANES; i++) {
         config->plane[i] = usual;
         config->plane[i].connections = caps[i].connections;
@@ -421,6 +430,15 @@ enum status setting_assign(struct config *config, const struct section *section,
         return add_elements(config, section, setting, text, folder, detail);
     case SETTING_FILE:
         return file_name(config, (const char **)target, text, folder);
+    case SETTING_URL: {
+        enum status status = text[0] == '\0' ? STATUS_OK : value_url(text, detail);
+        const char *url = text[0] == '\0' ? NULL : arena_text(&config->arena, text);
+        if (status != STATUS_OK || (text[0] != '\0' && url == NULL)) {
+            return status != STATUS_OK ? status : STATUS_MEMORY;
+        }
+        *(const char **)target = url;
+        return STATUS_OK;
+    }
     case SETTING_TRUST_DOMAIN: {
         enum status status = value_trust_domain(text, detail);
         if (status == STATUS_OK) {

@@ -6,6 +6,7 @@
 
 enum setting_kind {
     SETTING_TRUST_DOMAIN,
+    SETTING_URL,        /* const char *; empty unsets it */
     SETTING_FILE,       /* const char *; empty unsets it */
     SETTING_EK_TRUST,   /* files into ek_trust */
     SETTING_LISTEN,     /* addresses into listen */
@@ -36,7 +37,7 @@ struct section {
     int plane; /* -1: not a plane's */
 };
 
-enum { NUM_SECTIONS = 7 + NUM_PLANES, MAX_SETTINGS = 16 };
+enum { NUM_SECTIONS = 8 + NUM_PLANES, MAX_SETTINGS = 16 };
 extern const struct section config_sections[NUM_SECTIONS];
 
 /* NULL: there is none. */

@@ -146,6 +146,52 @@ enum status value_trust_domain(const char *text, struct detail *detail) {
     return STATUS_OK;
 }
 
+static const char alphanumeric[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+
+static size_t skip_alphanumeric(const char *text, const char *others) {
+    const char *at = text;
+    while (*at != '\0' && (strchr(alphanumeric, *at) != NULL || strchr(others, *at) != NULL)) {
+        at++;
+    }
+    return (size_t)(at - text);
+}
+
+/* HOST[:PORT] at the start: its length, or 0. */
+static size_t url_authority(const char *text) {
+    size_t len = skip_alphanumeric(text, ".-");
+    if (text[0] == '[') {
+        len = 1 + strspn(text + 1, "0123456789abcdefABCDEF:.");
+        len = len > 1 && text[len] == ']' ? len + 1 : 0;
+    }
+    if (len == 0 || text[len] != ':') {
+        return len;
+    }
+    size_t digits = strspn(text + len + 1, "0123456789");
+    return digits >= 1 && digits <= 5 ? len + 1 + digits : 0;
+}
+
+enum status value_url(const char *text, struct detail *detail) {
+    size_t scheme = strncmp(text, "http://", 7) == 0    ? 7
+                    : strncmp(text, "https://", 8) == 0 ? 8
+                                                        : 0;
+    size_t len = strnlen(text, URL_MAX + 1);
+    if (len > URL_MAX) {
+        return status_fail(detail, STATUS_MALFORMED, "a URL of more than %d bytes", URL_MAX);
+    }
+    size_t authority = scheme == 0 ? 0 : url_authority(text + scheme);
+    const char *path = text + scheme + authority;
+    if (authority == 0 || (path[0] != '\0' && path[0] != '/') ||
+        path[skip_alphanumeric(path, "/.-_~")] != '\0' || strstr(path, "//") != NULL ||
+        text[len - 1] == '/') {
+        return status_fail(
+            detail, STATUS_MALFORMED,
+            "\"%.*s\" is not a URL such as http://pki.example: a host, perhaps a port "
+            "and a path, and no slash at its end",
+            SHOWN, text);
+    }
+    return STATUS_OK;
+}
+
 /* Splits "HOST:PORT" or "[HOST]:PORT"; *host_len bytes from *host. */
 static const char *split_port(const char *text, const char **host, size_t *host_len) {
     if (text[0] == '[') {

@@ -24,6 +24,11 @@ MUST_USE enum status value_word(int64_t *out, const char *text, const char *cons
 enum { TRUST_DOMAIN_MAX = 128 };
 MUST_USE enum status value_trust_domain(const char *text, struct detail *detail);
 
+/* "http://pki.example", "https://pki.example:8443/gatehouse": where something is reached, with no
+ * slash at the end, query or fragment; at most 120 bytes, for it stands in certificates. */
+enum { URL_MAX = 120 };
+MUST_USE enum status value_url(const char *text, struct detail *detail);
+
 enum address_family { ADDRESS_UNIX, ADDRESS_IPV4, ADDRESS_IPV6 };
 enum { ADDRESS_UNIX_MAX = 107 }; /* bytes of sun_path without its terminator */
 struct address {

@@ -696,6 +696,19 @@ MUST_USE enum status store_credential_revoke_below(struct store_writer *, const 
 /* Of a whole model, "": of all. Only what is neither revoked nor expired; *num is how many. */
 MUST_USE enum status store_credential_revoke_model(struct store_writer *, const char *model,
                                                    int64_t now, const char *reason, size_t *num);
+/* What a list of what is revoked is made of. */
+struct revoked_row {
+    uint8_t serial[(STORE_SERIAL - 1) / 2];
+    int64_t revoked;
+    char reason[129];
+};
+/* The row lives for the call only; false stops the walk, which is OK then. */
+typedef bool store_revoked_visit(void *context, const struct revoked_row *row);
+/* Of the credentials that the authority signed, or of which it is not known who did: every one that is
+ * revoked and expires after `expire_after`, by serial. */
+MUST_USE enum status store_credential_revoked(struct store_reader *, const char *authority,
+                                              int64_t expire_after, store_revoked_visit *visit,
+                                              void *context);
 /* Forgets credentials that expired before `before`, at most `limit`. LIMIT: that many were
  * forgotten, and there may be more. */
 MUST_USE enum status store_credential_prune(struct store_writer *, int64_t before, unsigned limit);

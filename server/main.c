@@ -16,7 +16,7 @@ static const struct command {
 } commands[] = {
     {"init", command_init,
      "DIR [--trust-domain NAME] [--host NAME_OR_IP]... [--listen ADDRESS[:PORT]] [--store FILE] "
-     "[--ek-trust FILE]...",
+     "[--public-url URL] [--ek-trust FILE]...",
      "make authorities, certificates, a store and a configuration",
      "DIR must be new or empty; it is for its owner only. Nothing is left of it on failure.\n"
      "  --trust-domain  in every certificate that devices get (default gatehouse.internal)\n"
@@ -27,6 +27,9 @@ static const struct command {
      "                  ports: enrol, device, proxy, admin, public; 0 lets the system choose\n"
      "                  (default 8441 to 8444, and 8480)\n"
      "  --store         where the database goes (default gatehouse.db in DIR)\n"
+     "  --public-url    where others reach the public port, such as http://pki.example: "
+     "credentials\n"
+     "                  then say where the list of revoked ones and OCSP are found\n"
      "  --ek-trust      PEM certificates of TPM vendors; without any, devices cannot enrol yet\n"},
     {"serve", command_serve, "--config FILE [--ports-file FILE]", "run the gateway",
      "SIGTERM and SIGINT end it once requests in progress are answered, a second one at once.\n"

@@ -26,6 +26,7 @@ void write_credential(struct json_out *o, const char *name, const struct credent
     json_out_text_or_null(o, "segment", row->segment);
     exception_ids_write(o, row->exceptions);
     json_out_text(o, "key_protection", key_protection_name(row->key_protection));
+    json_out_text_or_null(o, "authority", row->authority);
     json_out_hex(o, "certificate_sha256", bytes_of(row->sha256, sizeof row->sha256));
     json_out_time(o, "not_before", row->not_before);
     json_out_time(o, "not_after", row->not_after);

@@ -175,6 +175,7 @@ static enum status write_credentials(struct evidence *e, struct store_writer *wr
         return status;
     }
     memcpy(e->credential.sha256, e->job.sha256, sizeof e->credential.sha256);
+    text_copy(e->credential.authority, sizeof e->credential.authority, e->job.authority);
     return store_credential_insert(writer, &e->credential);
 }
 

@@ -1,5 +1,7 @@
 #include "db/sqlite/device.h"
 
+#include <string.h>
+
 static enum status read_credential(struct query *q, struct arena *arena, void *out) {
     struct credential_row *row = out;
     (void)arena;
@@ -15,6 +17,7 @@ static enum status read_credential(struct query *q, struct arena *arena, void *o
     row->tier = (int)column_int(q);
     column_text(q, row->segment, sizeof row->segment);
     column_text(q, row->exceptions, sizeof row->exceptions);
+    column_text(q, row->authority, sizeof row->authority);
     return q->status;
 }
 
@@ -65,6 +68,7 @@ enum status store_credential_insert(struct store_writer *writer, const struct cr
     bind_int(&q, row->tier);
     bind_text(&q, row->segment);
     bind_text(&q, row->exceptions);
+    bind_text(&q, row->authority);
     return query_run(&q);
 }
 
@@ -138,6 +142,29 @@ enum status store_credential_revoke_model(struct store_writer *writer, const cha
         *num = (size_t)query_changes(&q);
     }
     return status;
+}
+
+enum status store_credential_revoked(struct store_reader *reader, const char *authority,
+                                     int64_t expire_after, store_revoked_visit *visit,
+                                     void *context) {
+    QUERY q = query_of(of_reader(reader), SQL_CREDENTIAL_REVOKED);
+    bind_text(&q, authority);
+    bind_int(&q, expire_after);
+    enum status status;
+    while ((status = query_step(&q)) == STATUS_OK) {
+        struct revoked_row row = {0};
+        struct bytes serial = column_view(&q);
+        row.revoked = column_int(&q);
+        column_text(&q, row.reason, sizeof row.reason);
+        if (q.status != STATUS_OK || serial.len != sizeof row.serial) {
+            return q.status != STATUS_OK ? q.status : STATUS_STORAGE;
+        }
+        memcpy(row.serial, serial.data, sizeof row.serial);
+        if (!visit(context, &row)) {
+            return STATUS_OK;
+        }
+    }
+    return status == STATUS_END ? STATUS_OK : status;
 }
 
 enum status store_credential_prune(struct store_writer *writer, int64_t before, unsigned limit) {

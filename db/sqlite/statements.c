@@ -54,7 +54,7 @@
 #define EXCEPTION_FILTER " AND (?3 = 0 OR state = ?3) AND until > ?4 ORDER BY id LIMIT ?5"
 #define CREDENTIAL_COLUMNS                                                                         \
     "serial, device_id, appraisal_id, sha256, not_before, not_after, revoked, reason, "            \
-    "key_protection, tier, segment, exceptions"
+    "key_protection, tier, segment, exceptions, authority"
 #define CREDENTIAL_FILTER                                                                          \
     " AND (?3 = 0 OR (not_after > ?3 AND revoked = 0)) ORDER BY serial LIMIT ?4"
 #define TRUST_CHANGE_COLUMNS                                                                       \
@@ -382,7 +382,7 @@ const char *const statements[NUM_STATEMENTS] = {
         "SELECT " CREDENTIAL_COLUMNS
         " FROM credential WHERE device_id = ?2 AND serial > ?1" CREDENTIAL_FILTER,
     [SQL_CREDENTIAL_INSERT] =
-        "INSERT INTO credential (" CREDENTIAL_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+        "INSERT INTO credential (" CREDENTIAL_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [SQL_CREDENTIAL_REVOKE] =
         "UPDATE credential SET revoked = ?2, reason = ?3 WHERE serial = ?1 AND revoked = 0",
     [SQL_CREDENTIAL_REVOKE_DEVICE] = "UPDATE credential SET revoked = ?2, reason = ?3"
@@ -398,6 +398,12 @@ const char *const statements[NUM_STATEMENTS] = {
         " AND (?1 = '' OR device_id IN (SELECT id FROM device WHERE model = ?1))",
     [SQL_CREDENTIAL_PRUNE] = "DELETE FROM credential WHERE serial IN (SELECT serial FROM credential"
                              " WHERE not_after < ? ORDER BY not_after LIMIT ?)",
+    /* Both halves come out of the index in order, and are merged. */
+    [SQL_CREDENTIAL_REVOKED] =
+        "SELECT serial, revoked, reason FROM credential"
+        " WHERE authority = ?1 AND revoked <> 0 AND not_after > ?2"
+        " UNION ALL SELECT serial, revoked, reason FROM credential"
+        " WHERE authority = '' AND ?1 <> '' AND revoked <> 0 AND not_after > ?2 ORDER BY serial",
     [SQL_CREDENTIAL_WALK] =
         "SELECT " CREDENTIAL_COLUMNS " FROM credential NOT INDEXED WHERE not_after > ?",
 
@@ -411,7 +417,7 @@ const char *const statements[NUM_STATEMENTS] = {
                                 " AND seq < (SELECT max(seq) FROM trust_change)",
     [SQL_TRUST_CREDENTIALS] =
         "SELECT 0, 0, 2, c.device_id, d.model, d.state, 0, d.verdict, 0, d.tier, 0, c.serial,"
-        " c.sha256, '', c.segment, c.not_before, c.not_after, '' FROM credential AS c"
+        " c.sha256, c.authority, c.segment, c.not_before, c.not_after, '' FROM credential AS c"
         " JOIN device AS d ON d.id = c.device_id"
         " WHERE c.serial > ?1 AND c.revoked = 0 AND c.not_after > ?2 AND (?3 = '' OR d.model = ?3)"
         " ORDER BY c.serial LIMIT ?4",

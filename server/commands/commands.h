@@ -16,7 +16,7 @@ int command_appraise(int argc, char **argv);
 /* baseline learn|check: 0; 1: no baseline fits, unusable input, or the document is none; 2. */
 int command_baseline(int argc, char **argv);
 /* init DIR [--trust-domain NAME] [--host NAME_OR_IP]... [--listen ADDRESS[:PORT]] [--store
- * FILE] [--ek-trust FILE]...: everything that `serve` needs, in a new folder. 0; 1: nothing is left of it; 2. */
+ * FILE] [--public-url URL] [--ek-trust FILE]...: everything that `serve` needs, in a new folder. 0; 1: nothing is left of it; 2. */
 int command_init(int argc, char **argv);
 /* serve --config FILE: the gateway, until it is told to stop. 0: it was told so; 1; 2. */
 int command_serve(int argc, char **argv);

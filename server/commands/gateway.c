@@ -22,12 +22,13 @@ enum { OCSP_VALIDITY_S = 600 };
 /* --- parts ---------------------------------------------------------------------------------- */
 
 static enum status start_signer(struct gateway *g, struct detail *detail) {
-    const struct signer_options options = {
-        .trust_domain = g->config->trust_domain,
-        .identity_key_file = g->config->identity_key,
-        .identity_certificate_file = g->config->identity_certificate,
-        .access_key_file = g->config->access_key,
-        .access_certificate_file = g->config->access_certificate};
+    const struct signer_options options = {.trust_domain = g->config->trust_domain,
+                                           .identity_key_file = g->config->identity_key,
+                                           .identity_certificate_file =
+                                               g->config->identity_certificate,
+                                           .access_key_file = g->config->access_key,
+                                           .access_certificate_file = g->config->access_certificate,
+                                           .public_url = g->config->plane[PLANE_PUBLIC].url};
     enum status status = signer_start(&g->signer, &options, detail);
     if (status != STATUS_OK) {
         detail_prefix(detail, "signer");

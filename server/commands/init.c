@@ -27,7 +27,8 @@ static const int64_t BACKDATED_S = 300, AUTHORITY_S = (int64_t)3652 * 86400,
 
 struct options {
     const char *folder, *trust_domain, *listen;
-    const char *store; /* NULL: in the folder */
+    const char *store;      /* NULL: in the folder */
+    const char *public_url; /* NULL: none */
     const char *host[PROFILE_MAX_SANS];
     size_t num_hosts;
     const char *ek_trust[MAX_EK_FILES];
@@ -57,6 +58,8 @@ static bool take_option(struct options *options, const char *name, const char *v
         options->listen = value;
     } else if (strcmp(name, "--store") == 0 && options->store == NULL) {
         options->store = value;
+    } else if (strcmp(name, "--public-url") == 0 && options->public_url == NULL) {
+        options->public_url = value;
     } else if (strcmp(name, "--host") == 0 && options->num_hosts < PROFILE_MAX_SANS) {
         options->host[options->num_hosts++] = value;
     } else if (strcmp(name, "--ek-trust") == 0 && options->num_ek_trust < MAX_EK_FILES) {
@@ -411,6 +414,7 @@ static enum status make_config(struct init *init, struct detail *detail) {
         {"proxy", "listen", listen[PLANE_PROXY]},
         {"admin", "listen", listen[PLANE_ADMIN]},
         {"public", "listen", listen[PLANE_PUBLIC]},
+        {"public", "url", init->options->public_url},
     };
     struct writer out = writer_of(text, INI_MAX);
     status = template_fill(&out, values, sizeof values / sizeof values[0], detail);
@@ -470,6 +474,10 @@ static enum status run(struct init *init, struct detail *detail) {
     enum status status = value_trust_domain(init->options->trust_domain, detail);
     if (status != STATUS_OK) {
         detail_prefix(detail, "--trust-domain");
+    } else if (init->options->public_url != NULL &&
+               value_url(init->options->public_url, detail) != STATUS_OK) {
+        detail_prefix(detail, "--public-url");
+        status = STATUS_MALFORMED;
     } else if (init->options->store != NULL && init->options->store[0] != '/') {
         status = status_fail(detail, STATUS_MALFORMED, "--store: \"%.60s\" is not an absolute path",
                              init->options->store);

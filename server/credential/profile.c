@@ -1,5 +1,7 @@
 #include "server/credential/profile.h"
 
+#include "server/base/encoding.h"
+#include "server/credential/profile_revocation.h"
 #include "server/crypto/der.h"
 #include "server/crypto/oid.h"
 #include "server/crypto/x509_write.h"
@@ -9,6 +11,7 @@
 #include <string.h>
 
 enum { MINUTE = 60, HOUR = 60 * MINUTE, DAY = 24 * HOUR };
+enum { AUTHORITY_RAW_ID_LEN = 8 };
 enum { COMMON_NAME_MAX = 64, DNS_NAME_MAX = 253, TRUST_DOMAIN_MAX = 128, DEVICE_ID_LEN = 32 };
 /* keyUsage, first byte: bit 0 is the most significant. */
 enum { USAGE_DIGITAL_SIGNATURE = 0x80, USAGE_CERT_SIGN = 0x04, USAGE_CRL_SIGN = 0x02 };
@@ -324,6 +327,22 @@ static enum status check_issuer(const struct issuer *issuer,
     return STATUS_OK;
 }
 
+/* The configuration has looked at it; here it is kept from being something else than text of a URL. */
+static enum status check_url(const struct certificate_request *request, struct detail *detail) {
+    const char *url = request->public_url;
+    if (url == NULL) {
+        return STATUS_OK;
+    }
+    size_t len = strnlen(url, PROFILE_URL_MAX + 1);
+    if (request->profile != PROFILE_ACCESS || len > PROFILE_URL_MAX ||
+        (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0) ||
+        !only_of(url, len,
+                 "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:/[].-_~")) {
+        return status_fail(detail, STATUS_INVALID, "the public URL is not for it, or none");
+    }
+    return STATUS_OK;
+}
+
 static enum status check(const struct issuer *issuer, const struct certificate_request *request,
                          struct public_key *key, struct certificate *authority,
                          struct detail *detail) {
@@ -342,6 +361,9 @@ static enum status check(const struct issuer *issuer, const struct certificate_r
     }
     if (status == STATUS_OK) {
         status = check_standing(request, detail);
+    }
+    if (status == STATUS_OK) {
+        status = check_url(request, detail);
     }
     return status == STATUS_OK ? check_host_names(request, detail) : status;
 }
@@ -414,8 +436,21 @@ static void write_authority_key_id(struct writer *w, struct bytes id) {
     x509_write_extension(w, DER_OID_OF(OID_AUTHORITY_KEY_ID), false, writer_bytes(&value));
 }
 
+/* Of a credential: where it is told that it is revoked. */
+static void write_revocation(struct writer *w, const struct certificate_request *request,
+                             const struct private_key *signer) {
+    struct public_key key;
+    uint8_t sha256[32];
+    char id[2 * AUTHORITY_RAW_ID_LEN + 1];
+    private_key_public(signer, &key);
+    w->overflow |= public_key_spki_sha256(sha256, &key) != STATUS_OK;
+    hex_encode(id, bytes_of(sha256, AUTHORITY_RAW_ID_LEN));
+    profile_write_revocation(w, request->public_url, id);
+}
+
 static void write_extensions(struct writer *w, const struct certificate_request *request,
-                             struct bytes subject_id, struct bytes authority_id) {
+                             const struct private_key *signer, struct bytes subject_id,
+                             struct bytes authority_id) {
     const struct rules *rules = &profiles[request->profile];
     size_t explicit = der_open(w, DER_CONTEXT_CONSTRUCTED | 3), list = der_open(w, DER_SEQUENCE);
     if (rules->is_ca) {
@@ -433,6 +468,9 @@ static void write_extensions(struct writer *w, const struct certificate_request 
     }
     write_subject_key_id(w, subject_id);
     write_authority_key_id(w, authority_id);
+    if (request->profile == PROFILE_ACCESS) {
+        write_revocation(w, request, signer);
+    }
     der_close(w, list);
     der_close(w, explicit);
 }
@@ -471,7 +509,7 @@ static enum status write_tbs(struct writer *w, const struct private_key *signer,
     der_close(w, validity);
     x509_write_subject(w, &subject);
     write_bytes(w, writer_bytes(&spki));
-    write_extensions(w, request, own_id,
+    write_extensions(w, request, signer, own_id,
                      is_ca ? own_id
                            : bytes_of(authority->subject_key_id, authority->subject_key_id_len));
     der_close(w, tbs);

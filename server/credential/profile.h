@@ -20,14 +20,17 @@ enum profile {
 const char *profile_name(enum profile profile); /* "identity", ... */
 
 enum { CERTIFICATE_DER_MAX = 2048, PROFILE_SERIAL_LEN = 16, PROFILE_MAX_SANS = 8 };
+enum { PROFILE_URL_MAX = 120 };
 
 struct certificate_request {
     enum profile profile;
-    struct bytes spki;                  /* DER of the subject's key */
-    const char *common_name;            /* UTF-8, at most 64 bytes */
-    const char *san_uri;                /* IDENTITY, ACCESS */
-    const char *tier;                   /* ACCESS: one of profile_tier_is_known; OU */
-    const char *segment;                /* ACCESS: O; NULL: none */
+    struct bytes spki;       /* DER of the subject's key */
+    const char *common_name; /* UTF-8, at most 64 bytes */
+    const char *san_uri;     /* IDENTITY, ACCESS */
+    const char *tier;        /* ACCESS: one of profile_tier_is_known; OU */
+    const char *segment;     /* ACCESS: O; NULL: none */
+    const char *public_url;  /* ACCESS: below it are its CRL, OCSP and issuer; NULL: it says
+                                           that there are none (profile_revocation.h) */
     const char *san[PROFILE_MAX_SANS];  /* SERVER: DNS names or numeric addresses; NULL ends */
     int64_t not_before, not_after;      /* unix seconds */
     uint8_t serial[PROFILE_SERIAL_LEN]; /* random; its top bit is cleared and it is never zero */
@@ -52,7 +55,7 @@ enum { SEGMENT_MAX = 63 };
 bool profile_segment_is_valid(const char *segment);
 
 /* Writes the certificate (at most CERTIFICATE_DER_MAX bytes). INVALID names the rule of the profile
- * that the request breaks: lifetime (never beyond the issuer's), names, key, issuer. Serial,
+ * that the request breaks: lifetime (never beyond the issuer's), names, key, issuer, URL. Serial,
  * SubjectKeyIdentifier, AuthorityKeyIdentifier, critical keyUsage and basicConstraints are set
  * here. LIMIT: it would be too long. */
 MUST_USE enum status profile_issue(struct writer *out, const struct issuer *issuer,

@@ -15,6 +15,7 @@ struct signer_options {
     const char *trust_domain;
     const char *identity_key_file, *identity_certificate_file; /* PEM */
     const char *access_key_file, *access_certificate_file;     /* PEM */
+    const char *public_url; /* below it credentials find their CRL and OCSP; NULL: nowhere */
 };
 
 /* Reads the keys in the child after the fork, so that they never are in the parent. Fails when a

@@ -2,6 +2,7 @@
 
 #include "server/base/clock.h"
 #include "server/base/file.h"
+#include "server/credential/signer_crl_wire.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -114,6 +115,7 @@ static enum status rehearse(const struct child *child, const struct authority *a
                                           .serial = {1}};
     if (profile == PROFILE_ACCESS) {
         request.tier = "identified";
+        request.public_url = child->public_url;
     }
     return profile_issue(&out, &issuer, &request, detail);
 }
@@ -144,6 +146,7 @@ static enum status load_authority(struct child *child, enum profile profile, con
 static enum status load(struct child *child, const struct signer_options *options,
                         struct detail *detail) {
     child->trust_domain = options->trust_domain;
+    child->public_url = options->public_url;
     enum status status = load_authority(child, PROFILE_IDENTITY, options->identity_key_file,
                                         options->identity_certificate_file, detail);
     if (status == STATUS_OK) {
@@ -191,6 +194,7 @@ static enum status issue(const struct child *child, const struct sign_job *job, 
     memcpy(request.serial, job->serial, sizeof request.serial);
     request.tier = job->tier[0] == '\0' ? NULL : job->tier;
     request.segment = job->segment[0] == '\0' ? NULL : job->segment;
+    request.public_url = job->profile == PROFILE_ACCESS ? child->public_url : NULL;
     return profile_issue(out, &issuer, &request, detail);
 }
 
@@ -263,6 +267,7 @@ static const struct signer_handler handlers[] = {
     {CHANNEL_COMMITTER, SIGNER_REQUEST, SIGNER_REPLY, answer},
     {CHANNEL_COMMITTER, SIGNER_CHECKPOINT, SIGNER_CHECKPOINT_REPLY, answer_checkpoint},
     {CHANNEL_ANSWERS, SIGNER_OCSP, SIGNER_OCSP_REPLY, child_ocsp_answer},
+    {CHANNEL_ANSWERS, SIGNER_CRL, SIGNER_CRL_REPLY, signer_crl_answer},
 };
 enum { NUM_HANDLERS = sizeof handlers / sizeof handlers[0] };
 

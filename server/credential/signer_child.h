@@ -24,17 +24,21 @@ struct authority {
     uint8_t der[CERTIFICATE_DER_MAX];
     size_t der_len;
     bool signs;
+    uint64_t crl_number; /* of the latest list that it signed; 0: none yet */
 };
 
 struct child_ocsp; /* signer_ocsp.c */
+struct crl_build;  /* signer_crl_child.c */
 
 struct child {
     const char *trust_domain;
+    const char *public_url; /* NULL: credentials say that nothing tells of their revocation */
     struct authority authority[SIGNER_AUTHORITIES_MAX];
     size_t num_authorities;
     int64_t signed_seq; /* the latest checkpoint's; 0: none yet */
     uint8_t signed_hash[CHECKPOINT_HASH_LEN];
     struct child_ocsp *ocsp;
+    struct crl_build *crl; /* NULL: there was none yet */
 };
 
 /* The one that signs what is issued now; never NULL for IDENTITY and ACCESS once all is loaded. */

@@ -37,6 +37,8 @@ enum signer_frame {
     SIGNER_CHECKPOINT_REPLY = 5,
     SIGNER_OCSP = 6,
     SIGNER_OCSP_REPLY = 7,
+    SIGNER_CRL = 8,
+    SIGNER_CRL_REPLY = 9,
     SIGNER_FRAMES /* how many there are, and one more */
 };
 enum signer_channel { CHANNEL_COMMITTER, CHANNEL_ANSWERS, SIGNER_CHANNELS };

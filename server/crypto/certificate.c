@@ -68,6 +68,7 @@ static enum status parse(struct certificate *out, struct bytes der, bool as_met,
     found.not_before = fields.not_before;
     found.not_after = fields.not_after;
     found.is_ca = fields.is_ca;
+    found.signs_lists = !fields.has_key_usage || fields.may_sign_lists;
     if (fields.subject_key_id.len > 0 && fields.subject_key_id.len <= sizeof found.subject_key_id) {
         memcpy(found.subject_key_id, fields.subject_key_id.data, fields.subject_key_id.len);
         found.subject_key_id_len = fields.subject_key_id.len;

@@ -261,6 +261,28 @@ void der_close(struct writer *w, size_t mark) {
     w->data[mark + more - 1] = (uint8_t)len;
 }
 
+size_t der_head_len(size_t len) {
+    size_t num = 2;
+    for (size_t rest = len < 0x80 ? 0 : len; rest > 0; rest >>= 8) {
+        num++;
+    }
+    return num;
+}
+
+void der_write_head(struct writer *w, unsigned tag, size_t len) {
+    assert(len <= UINT32_MAX);
+    write_u8(w, (uint8_t)tag);
+    if (len < 0x80) {
+        write_u8(w, (uint8_t)len);
+        return;
+    }
+    size_t num = der_head_len(len) - 2;
+    write_u8(w, (uint8_t)(0x80u | num));
+    while (num-- > 0) {
+        write_u8(w, (uint8_t)(len >> 8 * num));
+    }
+}
+
 void der_write(struct writer *w, unsigned tag, struct bytes content) {
     size_t mark = der_open(w, tag);
     write_bytes(w, content);

@@ -56,6 +56,10 @@ void der_oid_text(char *out, size_t cap, struct bytes oid);
 MUST_USE size_t der_open(struct writer *w, unsigned tag);
 void der_close(struct writer *w, size_t mark);
 void der_write(struct writer *w, unsigned tag, struct bytes content);
+/* Tag and length of an element whose content, of any size up to 2^32 - 1, is written after it; and how
+ * long these two are. */
+void der_write_head(struct writer *w, unsigned tag, size_t len);
+size_t der_head_len(size_t len);
 void der_write_unsigned(struct writer *w, struct bytes big_endian);
 void der_write_u32(struct writer *w, uint32_t value);
 void der_write_bits(struct writer *w, struct bytes in);

@@ -85,6 +85,40 @@ void digest_compute2(enum hash_alg alg, struct bytes a, struct bytes b, uint8_t 
     (void)wc_HashFree(&hash, type);
 }
 
+struct digest_stream {
+    enum wc_HashType type;
+    wc_HashAlg hash;
+};
+
+enum status digest_stream_new(struct digest_stream **out, enum hash_alg alg) {
+    struct digest_stream *stream = calloc(1, sizeof *stream);
+    if (stream == NULL) {
+        return STATUS_MEMORY;
+    }
+    stream->type = wolf_hash(alg);
+    wolf_require(wc_HashInit(&stream->hash, stream->type));
+    *out = stream;
+    return STATUS_OK;
+}
+
+void digest_stream_add(struct digest_stream *stream, struct bytes in) {
+    if (in.len > 0) {
+        wolf_require(wc_HashUpdate(&stream->hash, stream->type, in.data, wolf_len(in.len)));
+    }
+}
+
+void digest_stream_end(struct digest_stream *stream, uint8_t *out) {
+    wolf_require(wc_HashFinal(&stream->hash, stream->type, out));
+    digest_stream_free(stream);
+}
+
+void digest_stream_free(struct digest_stream *stream) {
+    if (stream != NULL) {
+        (void)wc_HashFree(&stream->hash, stream->type);
+        free(stream);
+    }
+}
+
 void hmac_compute(enum hash_alg alg, struct bytes key, struct bytes in, uint8_t *out) {
     Hmac hmac;
     wolf_require(wc_HmacInit(&hmac, NULL, INVALID_DEVID));

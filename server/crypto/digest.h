@@ -21,6 +21,13 @@ enum hash_alg hash_from_name(const char *name); /* HASH_NONE when unknown */
 void digest_compute(enum hash_alg alg, struct bytes in, uint8_t *out);
 /* Of a, then b: a PCR extend is digest_compute2(alg, old, event, out). */
 void digest_compute2(enum hash_alg alg, struct bytes a, struct bytes b, uint8_t *out);
+/* What comes in pieces. MEMORY; end writes the digest and frees it; free alone gives it up (NULL is
+ * allowed). */
+struct digest_stream;
+MUST_USE enum status digest_stream_new(struct digest_stream **out, enum hash_alg alg);
+void digest_stream_add(struct digest_stream *stream, struct bytes in);
+void digest_stream_end(struct digest_stream *stream, uint8_t *out);
+void digest_stream_free(struct digest_stream *stream);
 void hmac_compute(enum hash_alg alg, struct bytes key, struct bytes in, uint8_t *out);
 
 #endif

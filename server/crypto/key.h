@@ -91,6 +91,9 @@ void private_key_public(const struct private_key *key, struct public_key *out);
  * Opens no file. */
 MUST_USE enum status private_key_sign(const struct private_key *key, struct writer *out,
                                       struct bytes message);
+/* The same over what was hashed already: `digest` is of private_key_hash. UNSUPPORTED: Ed25519. */
+MUST_USE enum status private_key_sign_digest(const struct private_key *key, struct writer *out,
+                                             struct bytes digest);
 void private_key_free(struct private_key *key); /* NULL is allowed */
 
 #endif

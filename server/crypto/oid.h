@@ -34,7 +34,10 @@
 #define OID_KEY_USAGE              "\x55\x1D\x0F"
 #define OID_SUBJECT_ALT_NAME       "\x55\x1D\x11"
 #define OID_BASIC_CONSTRAINTS      "\x55\x1D\x13"
+#define OID_CRL_NUMBER             "\x55\x1D\x14"
+#define OID_CRL_REASON             "\x55\x1D\x15"
 #define OID_NAME_CONSTRAINTS       "\x55\x1D\x1E"
+#define OID_CRL_POINTS             "\x55\x1D\x1F" /* cRLDistributionPoints */
 #define OID_CERTIFICATE_POLICIES   "\x55\x1D\x20"
 #define OID_ANY_POLICY             "\x55\x1D\x20\x00"
 #define OID_POLICY_MAPPINGS        "\x55\x1D\x21"
@@ -43,6 +46,10 @@
 #define OID_EXTENDED_KEY_USAGE     "\x55\x1D\x25"
 #define OID_INHIBIT_ANY_POLICY     "\x55\x1D\x36"
 #define OID_ANY_EXTENDED_KEY_USAGE "\x55\x1D\x25\x00"
+#define OID_NO_REV_AVAIL           "\x55\x1D\x38" /* RFC 9608 */
+#define OID_AUTHORITY_INFO         "\x2B\x06\x01\x05\x05\x07\x01\x01"
+#define OID_AUTHORITY_INFO_OCSP    "\x2B\x06\x01\x05\x05\x07\x30\x01"
+#define OID_AUTHORITY_INFO_ISSUERS "\x2B\x06\x01\x05\x05\x07\x30\x02"
 
 /* Extended key usages. */
 #define OID_SERVER_AUTH  "\x2B\x06\x01\x05\x05\x07\x03\x01"

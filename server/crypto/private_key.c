@@ -285,33 +285,53 @@ static int sign_rsa(struct engine *engine, struct bytes digest, int hash_oid, ui
     return wc_RsaSSL_Sign(info, info_len, out, cap, &engine->rsa, &engine->rng);
 }
 
-enum status private_key_sign(const struct private_key *key, struct writer *out,
-                             struct bytes message) {
-    struct engine *engine = key->engine;
-    enum hash_alg alg = private_key_hash(key);
-    uint8_t hashed[DIGEST_MAX], signature[KEY_SIGNATURE_MAX];
-    word32 len = sizeof signature;
-    int result;
-    reseed(engine);
-    if (key->public.kind == KEY_ED25519) {
-        result =
-            wc_ed25519_sign_msg(message.data, wolf_len(message.len), signature, &len, &engine->ed);
-    } else {
-        digest_compute(alg, message, hashed);
-        struct bytes digest = bytes_of(hashed, digest_len(alg));
-        if (key->public.kind == KEY_RSA) {
-            result = sign_rsa(engine, digest, wc_HashGetOID(wolf_hash(alg)), signature,
-                              sizeof signature);
-            len = result > 0 ? (word32)result : 0;
-            result = result > 0 ? 0 : result;
-        } else {
-            result = wc_ecc_sign_hash(digest.data, wolf_len(digest.len), signature, &len,
-                                      &engine->rng, &engine->ec);
-        }
-    }
+static enum status put_signature(struct writer *out, int result, const uint8_t *signature,
+                                 size_t len) {
     if (result != 0) {
         return STATUS_INTERNAL;
     }
     write_bytes(out, bytes_of(signature, len));
     return out->overflow ? STATUS_LIMIT : STATUS_OK;
+}
+
+enum status private_key_sign_digest(const struct private_key *key, struct writer *out,
+                                    struct bytes digest) {
+    struct engine *engine = key->engine;
+    enum hash_alg alg = private_key_hash(key);
+    uint8_t signature[KEY_SIGNATURE_MAX];
+    word32 len = sizeof signature;
+    int result;
+    if (alg == HASH_NONE) {
+        return STATUS_UNSUPPORTED;
+    }
+    if (digest.len != digest_len(alg)) {
+        return STATUS_INTERNAL;
+    }
+    reseed(engine);
+    if (key->public.kind == KEY_RSA) {
+        result =
+            sign_rsa(engine, digest, wc_HashGetOID(wolf_hash(alg)), signature, sizeof signature);
+        len = result > 0 ? (word32)result : 0;
+        result = result > 0 ? 0 : result;
+    } else {
+        result = wc_ecc_sign_hash(digest.data, wolf_len(digest.len), signature, &len, &engine->rng,
+                                  &engine->ec);
+    }
+    return put_signature(out, result, signature, len);
+}
+
+enum status private_key_sign(const struct private_key *key, struct writer *out,
+                             struct bytes message) {
+    enum hash_alg alg = private_key_hash(key);
+    if (alg == HASH_NONE) {
+        uint8_t signature[KEY_SIGNATURE_MAX];
+        word32 len = sizeof signature;
+        reseed(key->engine);
+        int result = wc_ed25519_sign_msg(message.data, wolf_len(message.len), signature, &len,
+                                         &key->engine->ed);
+        return put_signature(out, result, signature, len);
+    }
+    uint8_t digest[DIGEST_MAX];
+    digest_compute(alg, message, digest);
+    return private_key_sign_digest(key, out, bytes_of(digest, digest_len(alg)));
 }

@@ -19,6 +19,7 @@ struct certificate {
     int64_t not_before, not_after; /* unix seconds */
     struct public_key key;         /* kind KEY_NONE when it is of a kind that we do not take */
     bool is_ca;
+    bool signs_lists;               /* its keyUsage, if there is one, has cRLSign */
     char san_uri[X509_SAN_URI_MAX]; /* the first URI SAN; "" when none */
     uint8_t subject_key_id[32];
     size_t subject_key_id_len;

@@ -6,8 +6,8 @@
 #include <string.h>
 
 enum { EXTENSIONS_MAX = 32, SERIAL_CONTENT_MAX = 21, OIDS_MAX = 64, NAMES_MAX = 64 };
-/* Bits 5 and 0, counted from the most significant one. */
-enum { KEY_USAGE_CERT_SIGN = 0x04, KEY_USAGE_DIGITAL_SIGNATURE = 0x80 };
+/* Bits 6, 5 and 0, counted from the most significant one. */
+enum { KEY_USAGE_CRL_SIGN = 0x02, KEY_USAGE_CERT_SIGN = 0x04, KEY_USAGE_DIGITAL_SIGNATURE = 0x80 };
 enum { VERSION_3 = 2 };
 
 static enum status read_basic_constraints(struct x509_fields *out, struct bytes value) {
@@ -39,6 +39,7 @@ static enum status read_key_usage(struct x509_fields *out, struct bytes value) {
     out->has_key_usage = true;
     out->may_sign_certificates = (first & KEY_USAGE_CERT_SIGN) != 0;
     out->may_sign = (first & KEY_USAGE_DIGITAL_SIGNATURE) != 0;
+    out->may_sign_lists = (first & KEY_USAGE_CRL_SIGN) != 0;
     return STATUS_OK;
 }
 

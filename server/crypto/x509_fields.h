@@ -21,7 +21,8 @@ struct x509_fields {
     struct bytes authority_key_id; /* its keyIdentifier */
     bool is_ca, has_path_len;
     uint32_t path_len;
-    bool has_key_usage, may_sign_certificates, may_sign; /* keyCertSign, digitalSignature */
+    /* keyCertSign, digitalSignature, cRLSign */
+    bool has_key_usage, may_sign_certificates, may_sign, may_sign_lists;
     bool has_name_constraints;
     bool subject_alt_name_critical;
     struct bytes extended_key_usage; /* the OIDs, one after the other */

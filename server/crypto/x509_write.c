@@ -7,12 +7,16 @@
 void x509_write_algorithm(struct writer *w, const struct private_key *key) {
     struct public_key public;
     private_key_public(key, &public);
+    x509_write_algorithm_of(w, public.kind);
+}
+
+void x509_write_algorithm_of(struct writer *w, enum key_kind kind) {
     size_t mark = der_open(w, DER_SEQUENCE);
-    switch (signature_scheme_of(public.kind)) {
+    switch (signature_scheme_of(kind)) {
     case SIGNATURE_ECDSA:
         der_write(w, DER_OID,
-                  private_key_hash(key) == HASH_SHA384 ? DER_OID_OF(OID_ECDSA_SHA384)
-                                                       : DER_OID_OF(OID_ECDSA_SHA256));
+                  kind == KEY_EC_P384 ? DER_OID_OF(OID_ECDSA_SHA384)
+                                      : DER_OID_OF(OID_ECDSA_SHA256));
         break;
     case SIGNATURE_ED25519:
         der_write(w, DER_OID, DER_OID_OF(OID_ED25519));

@@ -10,6 +10,8 @@ enum { X509_KEY_ID_LEN = 20 };
 
 /* AlgorithmIdentifier of what private_key_sign makes with this key. */
 void x509_write_algorithm(struct writer *w, const struct private_key *key);
+/* The same by the kind of key. */
+void x509_write_algorithm_of(struct writer *w, enum key_kind kind);
 /* SEQUENCE { tbs, algorithm, signature over tbs }. INTERNAL, LIMIT. */
 MUST_USE enum status x509_write_signed(struct writer *w, const struct private_key *key,
                                        struct bytes tbs);

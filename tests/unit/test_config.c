@@ -328,6 +328,14 @@ static const struct {
      "21: admin.two_person: \"bulk_revoke trust_bundle\" is none of: baseline_approval, "
      "bulk_revoke, trust_bundle, audit_prune"},
     {"[device]\ntwo_person = bulk_revoke\n", "21: device.two_person: there is no such setting"},
+    {"[crl]\nlifetime = 59\n", "21: crl.lifetime: must be 1 m to 1 d, not 59 s"},
+    {"[crl]\nlifetime = 25 h\n", "21: crl.lifetime: must be 1 m to 1 d, not 25 h"},
+    {"[crl]\nmax_age = 1.5\n", "21: crl.max_age: must be whole seconds"},
+    {"[public]\nurl = pki.example\n",
+     "21: public.url: \"pki.example\" is not a URL such as "
+     "http://pki.example: a host, perhaps a port and a path, and no slash at its end"},
+    {"[public]\nlisten =\nurl = http://pki.example\n", "22: public.url: needs [public] listen"},
+    {"[admin]\nurl = http://pki.example\n", "21: admin.url: there is no such setting"},
 };
 
 static void expect_mistake(const char *text, char *const *environment, const char *mistake) {
@@ -572,6 +580,69 @@ START_TEST(a_trust_domain_follows_the_rules_of_spiffe) {
 }
 END_TEST
 
+static const struct {
+    const char *text;
+    bool good;
+} urls[] = {
+    {"http://pki.example", true},
+    {"https://pki.example:8443", true},
+    {"http://192.0.2.1:8480/gate/house", true},
+    {"http://[2001:db8::1]:80/a-b_c.d~e", true},
+    {"", false},
+    {"http://", false},
+    {"http:///v1", false},
+    {"pki.example", false},
+    {"ldap://pki.example", false},
+    {"HTTP://pki.example", false},
+    {"http://pki.example/", false},
+    {"http://pki.example/a/", false},
+    {"http://pki.example//a", false},
+    {"http://pki.example?a=b", false},
+    {"http://pki.example/a?b", false},
+    {"http://pki.example/#a", false},
+    {"http://user@pki.example", false},
+    {"http://pki.example:", false},
+    {"http://pki.example:port", false},
+    {"http://pki.example:123456", false},
+    {"http://[2001:db8::1", false},
+    {"http://[]:80", false},
+    {"http://pki.example/a b", false},
+    {"http://pki.example/%61", false},
+    {"http://p\xc3\xa4.example", false},
+};
+
+START_TEST(a_url_is_scheme_host_port_and_path_and_nothing_more) {
+    ck_assert_int_eq(value_url(urls[_i].text, &detail),
+                     urls[_i].good ? STATUS_OK : STATUS_MALFORMED);
+}
+END_TEST
+
+START_TEST(a_url_has_at_most_120_bytes) {
+    char text[URL_MAX + 2] = "http://";
+    memset(text + 7, 'a', sizeof text - 8);
+    text[sizeof text - 1] = '\0';
+    ck_assert_int_eq(value_url(text, NULL), STATUS_MALFORMED);
+    text[URL_MAX] = '\0';
+    ck_assert_int_eq(value_url(text, NULL), STATUS_OK);
+}
+END_TEST
+
+START_TEST(the_public_url_is_none_until_it_is_set) {
+    ck_assert_int_eq(parse("f.ini", with(""), NULL), STATUS_OK);
+    ck_assert_ptr_null(config->plane[PLANE_PUBLIC].url);
+    ck_assert_uint_eq(config->crl_lifetime_s, 3600);
+    ck_assert_uint_eq(config->crl_max_age_s, 60);
+    config_free(config);
+    char more[] = "[public]\nlisten = 127.0.0.1:1\nurl = http://pki.example\n[crl]\nlifetime = 2 "
+                  "m\nmax_age = 0\n";
+    ck_assert_int_eq(parse("f.ini", with(more), NULL), STATUS_OK);
+    ck_assert_str_eq(config->plane[PLANE_PUBLIC].url, "http://pki.example");
+    ck_assert_uint_eq(config->crl_lifetime_s, 120);
+    ck_assert_uint_eq(config->crl_max_age_s, 0);
+    config_free(config);
+}
+END_TEST
+
 START_TEST(a_trust_domain_has_at_most_128_bytes) {
     char text[TRUST_DOMAIN_MAX + 2];
     memset(text, 'a', sizeof text - 1);
@@ -657,6 +728,10 @@ int main(void) {
     tcase_add_test(tests, what_kubernetes_sets_for_a_service_of_our_name_is_left_alone);
     tcase_add_loop_test(tests, a_trust_domain_follows_the_rules_of_spiffe, 0, NUM(domains));
     tcase_add_test(tests, a_trust_domain_has_at_most_128_bytes);
+    tcase_add_loop_test(tests, a_url_is_scheme_host_port_and_path_and_nothing_more, 0,
+                        (int)(sizeof urls / sizeof urls[0]));
+    tcase_add_test(tests, a_url_has_at_most_120_bytes);
+    tcase_add_test(tests, the_public_url_is_none_until_it_is_set);
     tcase_add_test(tests, a_unix_path_fits_its_address_with_the_folder_before_it);
     tcase_add_test(tests, a_mark_of_utf8_and_ends_of_line_of_windows_are_taken);
     tcase_add_test(tests, every_prefix_of_a_file_is_taken_or_told_of);

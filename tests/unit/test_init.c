@@ -196,8 +196,10 @@ static struct config *written_config(void) {
 }
 
 START_TEST(the_configuration_says_what_was_asked_for) {
-    init_well("--trust-domain fleet.example --listen 192.0.2.1:9000");
+    init_well("--trust-domain fleet.example --listen 192.0.2.1:9000 "
+              "--public-url http://pki.example:9004");
     struct config *config = written_config();
+    ck_assert_str_eq(config->plane[PLANE_PUBLIC].url, "http://pki.example:9004");
     ck_assert_str_eq(config->trust_domain, "fleet.example");
     ck_assert(!config->plane[PLANE_ENROL].enabled && config->num_ek_trust == 0);
     ck_assert_str_eq(config->plane[PLANE_DEVICE].listen[0], "192.0.2.1:9001");
@@ -386,6 +388,9 @@ static const struct {
     {"--ek-trust /nowhere.pem", 1, "cannot open /nowhere.pem"},
     {"--ek-trust /dev/null", 1, "--ek-trust /dev/null: "},
     {"--ek-trust /etc/passwd", 1, "--ek-trust /etc/passwd: "},
+    {"--public-url pki.example", 1, "gatehouse init: --public-url: \"pki.example\" is not a URL"},
+    {"--public-url ''", 1, "--public-url: "},
+    {"--public-url http://a --public-url http://b", 2, "usage: gatehouse init DIR"},
     {"--store relative.db", 1, "--store: \"relative.db\" is not an absolute path"},
     {"--store /nowhere/g.db", 1, "/nowhere/g.db"},
     {"--force", 2, "usage: gatehouse init DIR"},

@@ -705,6 +705,89 @@ START_TEST(a_serial_is_given_once_and_to_a_known_device) {
 }
 END_TEST
 
+START_TEST(a_credential_knows_who_signed_it_and_says_so_in_its_changes) {
+    struct credential_row row = sample_credential(1, 1), back;
+    struct trust_change_row *changes;
+    size_t num;
+    (void)snprintf(row.authority, sizeof row.authority, "0123456789abcdef");
+    ck_assert_int_eq(store_fixture_write(&f, store_credential_insert(f.writer, &row)), STATUS_OK);
+    ck_assert_int_eq(store_credential_get(f.reader, &back, row.serial), STATUS_OK);
+    ck_assert_str_eq(back.authority, row.authority);
+    ck_assert_int_eq(
+        store_fixture_write(&f, store_credential_revoke(f.writer, row.serial, 1500, "lost")),
+        STATUS_OK);
+    ck_assert_int_eq(store_trust_change_list(f.reader, &f.arena, &changes, &num, 0, 100),
+                     STATUS_OK);
+    ck_assert_uint_ge(num, 2);
+    ck_assert_int_eq(changes[num - 2].change, TRUST_CREDENTIAL);
+    ck_assert_str_eq(changes[num - 2].authority, row.authority);
+    ck_assert_int_eq(changes[num - 1].change, TRUST_REVOCATION);
+    ck_assert_str_eq(changes[num - 1].authority, row.authority);
+    row = sample_credential(2, 1);
+    (void)snprintf(row.authority, sizeof row.authority, "0123");
+    ck_assert_int_eq(store_fixture_write(&f, store_credential_insert(f.writer, &row)),
+                     STATUS_CONFLICT);
+}
+END_TEST
+
+/* --- what is revoked --- */
+
+static struct {
+    unsigned num, stop_at;
+    uint8_t last[16];
+    char reasons[256];
+} met;
+
+static bool meet_revoked(void *context, const struct revoked_row *row) {
+    (void)context;
+    if (met.num > 0) {
+        ck_assert_int_lt(memcmp(met.last, row->serial, sizeof met.last), 0);
+    }
+    ck_assert_int_eq(row->revoked, 1500);
+    memcpy(met.last, row->serial, sizeof met.last);
+    (void)strncat(met.reasons, row->reason, sizeof met.reasons - strlen(met.reasons) - 1);
+    return ++met.num != met.stop_at;
+}
+
+static const char *revoked_of(const char *authority, int64_t expire_after, unsigned stop_at) {
+    memset(&met, 0, sizeof met);
+    met.stop_at = stop_at;
+    ck_assert_int_eq(
+        store_credential_revoked(f.reader, authority, expire_after, meet_revoked, NULL), STATUS_OK);
+    return met.reasons;
+}
+
+/* The n-th, revoked at 1500 for a reason of one letter. */
+static void put_revoked(unsigned n, const char *authority, int64_t not_after, const char *reason) {
+    struct credential_row row = sample_credential(n, 1);
+    (void)snprintf(row.authority, sizeof row.authority, "%s", authority);
+    row.not_after = not_after;
+    ck_assert_int_eq(store_fixture_write(&f, store_credential_insert(f.writer, &row)), STATUS_OK);
+    if (reason[0] != '\0') {
+        ck_assert_int_eq(
+            store_fixture_write(&f, store_credential_revoke(f.writer, row.serial, 1500, reason)),
+            STATUS_OK);
+    }
+}
+
+START_TEST(what_an_authority_revoked_is_found_by_serial_until_it_expires) {
+    put_revoked(1, "00000000000000aa", 2000, "a");
+    put_revoked(2, "00000000000000bb", 2000, "b");
+    put_revoked(3, "", 2000, "c"); /* nobody knows whose: everybody's */
+    put_revoked(4, "00000000000000aa", 1800, "d");
+    put_revoked(5, "00000000000000aa", 2000, "");
+    put_revoked(6, "00000000000000aa", 2000, "f");
+    put_revoked(7, "", 1800, "g");
+    ck_assert_str_eq(revoked_of("00000000000000aa", 1600, 0), "acdfg");
+    ck_assert_str_eq(revoked_of("00000000000000aa", 1800, 0), "acf");
+    ck_assert_str_eq(revoked_of("00000000000000bb", 1600, 0), "bcg");
+    ck_assert_str_eq(revoked_of("00000000000000cc", 1600, 0), "cg");
+    ck_assert_str_eq(revoked_of("", 1600, 0), "cg");
+    ck_assert_str_eq(revoked_of("00000000000000aa", 2000, 0), "");
+    ck_assert_str_eq(revoked_of("00000000000000aa", 1600, 2), "ac");
+}
+END_TEST
+
 START_TEST(a_credential_is_revoked_once) {
     struct credential_row row = sample_credential(1, 1);
     ck_assert_int_eq(
@@ -1176,6 +1259,8 @@ int main(void) {
     tcase_add_test(three, the_newest_appraisals_of_each_device_are_kept);
     tcase_add_test(three, a_credential_is_read_as_it_was_written);
     tcase_add_test(three, a_serial_is_given_once_and_to_a_known_device);
+    tcase_add_test(three, a_credential_knows_who_signed_it_and_says_so_in_its_changes);
+    tcase_add_test(three, what_an_authority_revoked_is_found_by_serial_until_it_expires);
     tcase_add_test(three, a_credential_is_revoked_once);
     tcase_add_test(three, revoking_a_device_spares_others_and_what_has_ended);
     tcase_add_test(three, pruning_forgets_the_expired_and_says_when_there_is_more);
