@@ -1,13 +1,13 @@
 #include "server/fleet/committer.h"
 
 #include "server/base/clock.h"
+#include "server/base/thread.h"
 #include "server/fleet/audit_chain.h"
 #include "server/fleet/audit_checkpoint.h"
 #include "server/fleet/baseline_due.h"
 #include "server/fleet/trust_log.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
@@ -491,26 +491,13 @@ enum status committer_submit(struct committer *c, struct commit *commit) {
 }
 
 static bool start_thread(struct committer *c) {
-    pthread_condattr_t monotonic;
-    if (pthread_condattr_init(&monotonic) != 0) {
+    if (!thread_condition_init(&c->wake)) {
         return false;
     }
-    bool ready = pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0 &&
-                 pthread_cond_init(&c->wake, &monotonic) == 0;
-    (void)pthread_condattr_destroy(&monotonic);
-    if (!ready) {
-        return false;
-    }
-    sigset_t all, before; /* signals are for the main thread */
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    ready = pthread_create(&c->thread, NULL, run, c) == 0;
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (!ready) {
+    if (!thread_start(&c->thread, "committer", run, c)) {
         (void)pthread_cond_destroy(&c->wake);
         return false;
     }
-    (void)pthread_setname_np(c->thread, "committer");
     return true;
 }
 

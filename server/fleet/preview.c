@@ -1,10 +1,10 @@
 #include "server/fleet/preview.h"
 
 #include "server/base/clock.h"
+#include "server/base/thread.h"
 #include "server/fleet/table.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -292,21 +292,15 @@ static bool start_thread(struct previews *p) {
     if (pthread_mutex_init(&p->lock, NULL) != 0) {
         return false;
     }
-    if (pthread_cond_init(&p->wake, NULL) != 0) {
+    if (!thread_condition_init(&p->wake)) {
         (void)pthread_mutex_destroy(&p->lock);
         return false;
     }
-    sigset_t all, before; /* signals are for the main thread */
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool ready = pthread_create(&p->thread, NULL, run, p) == 0;
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (!ready) {
+    if (!thread_start(&p->thread, "preview", run, p)) {
         (void)pthread_cond_destroy(&p->wake);
         (void)pthread_mutex_destroy(&p->lock);
         return false;
     }
-    (void)pthread_setname_np(p->thread, "preview");
     return true;
 }
 

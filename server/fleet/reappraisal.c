@@ -2,11 +2,11 @@
 
 #include "server/base/clock.h"
 #include "server/base/encoding.h"
+#include "server/base/thread.h"
 #include "server/crypto/random.h"
 #include "server/fleet/reappraisal_commit.h"
 #include "server/fleet/rejudge.h"
 
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -350,26 +350,13 @@ void reappraisals_wake(struct reappraisals *r) {
 }
 
 static bool start_thread(struct reappraisals *r) {
-    pthread_condattr_t monotonic;
-    if (pthread_condattr_init(&monotonic) != 0) {
+    if (!thread_condition_init(&r->wake)) {
         return false;
     }
-    bool ready = pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0 &&
-                 pthread_cond_init(&r->wake, &monotonic) == 0;
-    (void)pthread_condattr_destroy(&monotonic);
-    if (!ready) {
-        return false;
-    }
-    sigset_t all, before; /* signals are for the main thread */
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    ready = pthread_create(&r->thread, NULL, run, r) == 0;
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (!ready) {
+    if (!thread_start(&r->thread, "reappraisal", run, r)) {
         (void)pthread_cond_destroy(&r->wake);
         return false;
     }
-    (void)pthread_setname_np(r->thread, "reappraisal");
     return true;
 }
 
