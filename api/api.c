@@ -7,48 +7,15 @@
 #include "api/request.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-/* One authority's certificate as malloc'd PEM, and its end. */
-static enum status read_authority(char **pem, int64_t *not_after, const struct signer *signer,
-                                  enum profile profile, struct detail *detail) {
-    struct certificate certificate;
-    struct bytes der = signer_authority(signer, profile);
-    enum status status = certificate_parse(&certificate, der, detail);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    struct arena arena;
-    arena_init(&arena, 64 * 1024);
-    const char *text = certificate_to_pem(&arena, der);
-    *pem = text == NULL ? NULL : strdup(text);
-    *not_after = certificate.not_after;
-    arena_free(&arena);
-    return *pem == NULL ? STATUS_MEMORY : STATUS_OK;
-}
-
-static enum status read_authorities(struct api *api, struct detail *detail) {
-    static const enum profile profiles[2] = {PROFILE_IDENTITY, PROFILE_ACCESS};
-    enum status status = STATUS_OK;
-    for (size_t i = 0; i < 2 && status == STATUS_OK; i++) {
-        status = read_authority(&api->authority_pem[i], &api->authority_not_after[i],
-                                api->options.signer, profiles[i], detail);
-    }
-    return status;
-}
-
-static enum status fill(struct api *api, const struct api_options *options, struct detail *detail) {
+static enum status fill(struct api *api, const struct api_options *options) {
     api->options = *options;
     atomic_init(&api->ready, true);
-    enum status status = read_authorities(api, detail);
-    if (status != STATUS_OK) {
-        return status;
-    }
     for (enum config_plane plane = 0; plane < NUM_PLANES; plane++) {
         api->plane[plane] = (struct api_plane){.api = api, .plane = plane};
         dispatch_service(&api->plane[plane].service, &api->plane[plane]);
     }
-    status = lockout_new(&api->lockout);
+    enum status status = lockout_new(&api->lockout);
     if (status == STATUS_OK) {
         status = background_new(&api->background, options->store);
     }
@@ -66,7 +33,7 @@ enum status api_new(struct api **out, const struct api_options *options, struct 
     if (api == NULL) {
         return status_fail(detail, STATUS_MEMORY, "no memory for the API");
     }
-    status = fill(api, options, detail);
+    status = fill(api, options);
     if (status != STATUS_OK) {
         detail_prefix(detail, "API");
         api_free(api);
@@ -95,7 +62,5 @@ void api_free(struct api *api) {
     background_free(api->background);
     limiter_free(api->limiter);
     lockout_free(api->lockout);
-    free(api->authority_pem[0]);
-    free(api->authority_pem[1]);
     free(api);
 }

@@ -36,8 +36,6 @@ struct api {
     struct background *background; /* long reads */
     _Atomic unsigned notes;        /* of refusals, that are on their way into the audit */
     struct api_counters counters;
-    char *authority_pem[2];         /* identity, access */
-    int64_t authority_not_after[2]; /* nothing that they sign lasts longer */
     _Atomic bool ready;
     _Atomic unsigned uploads; /* under way */
 };

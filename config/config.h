@@ -49,8 +49,10 @@ struct config {
     const char *store_path; /* SQLite file */
     /* [signer] */
     const char *identity_key, *identity_certificate, *access_key,
-        *access_certificate;     /* PEM files */
-    int64_t identity_lifetime_s; /* default 365 days, at most 400 */
+        *access_certificate;        /* PEM files */
+    const char *access_authorities; /* the list of epochs (server/credential/epochs.h); NULL, or
+                                        not there: access_key and access_certificate are all */
+    int64_t identity_lifetime_s;    /* default 365 days, at most 400 */
     /* [enrolment] */
     const char *ek_trust[CONFIG_MAX_EK_TRUST]; /* PEM files, one bundle of all, for the models
                                                   without EK anchors of their own */

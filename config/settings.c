@@ -44,6 +44,7 @@ static const struct setting signer[] = {
     {"identity_certificate", SETTING_FILE, FIELD(identity_certificate), 0, 0, 0},
     {"access_key", SETTING_FILE, FIELD(access_key), 0, 0, 0},
     {"access_certificate", SETTING_FILE, FIELD(access_certificate), 0, 0, 0},
+    {"access_authorities", SETTING_FILE, FIELD(access_authorities), 0, 0, 0},
     {"identity_lifetime", SETTING_LIFETIME, FIELD(identity_lifetime_s), HOUR, 400 * DAY, 0},
 };
 static const struct setting enrolment[] = {

@@ -138,6 +138,23 @@ static const struct command {
      "  --connect       go there in the place of the URL's host and port\n"
      "  --kind          nginx, haproxy, caddy, envoy or traefik: names its settings\n"
      "  --gateway-stopped  the gateway was stopped: does the proxy close?\n"},
+    {"ca", command_ca,
+     "show --config FILE\n"
+     "       gatehouse ca rotate --config FILE [--overlap TIME] [--retire-after TIME | "
+     "--emergency]",
+     "list the access authorities, and introduce a new one",
+     "rotate makes a new access authority and puts it into the list that "
+     "signer.access_authorities\n"
+     "names: published at once, signing after the overlap; the one before is retired later, when\n"
+     "nothing that it signed is valid any more. A running gateway takes the list on SIGHUP. Run "
+     "it\n"
+     "as the user who runs the gateway.\n"
+     "  --overlap       until it signs; within it every proxy takes /v1/ca/access.pem anew (24 h)\n"
+     "  --retire-after  from then on until the one before is retired; at least 10 m (25 h)\n"
+     "  --emergency     the new one signs at once and all others are retired at once: for a key\n"
+     "                  that was stolen. Every device has to attest again\n"
+     "show prints a line for each: id, state (coming, signing, past, retired), when it was\n"
+     "published, signs and is retired, certificate and key, with tabs between them.\n"},
     {"version", command_version, "", "print the version", ""},
     {"help", command_help, "[COMMAND]", "print this, or more about one command", ""},
 };

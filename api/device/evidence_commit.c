@@ -1,5 +1,6 @@
 /* What evidence does to the store and the fleet table: one transaction, and a certificate that
  * leaves only when it is durable. */
+#include "api/authorities.h"
 #include "api/device/evidence.h"
 
 #include "server/base/encoding.h"
@@ -271,9 +272,14 @@ static enum http_next answer_trusted(struct evidence *e) {
     const struct credential_row *credential = &e->credential;
     int64_t now = change_now(&e->change);
     const char *leaf = certificate_to_pem(r->x->arena, bytes_of(e->job.der, e->job.der_len));
-    const char *chain =
-        leaf == NULL ? NULL : arena_printf(r->x->arena, "%s%s", leaf, r->api->authority_pem[1]);
+    const char *authority = authority_by_id(r->api, r->x->arena, e->job.authority);
+    const char *chain = leaf == NULL || authority == NULL
+                            ? NULL
+                            : arena_printf(r->x->arena, "%s%s", leaf, authority);
     struct json_out o;
+    if (chain == NULL) {
+        return problem(r->x, PROBLEM_INTERNAL);
+    }
     json_out_init(&o, r->x->arena, 4096);
     json_out_object(&o, NULL);
     json_out_text(&o, "appraisal_id", e->row.id);
@@ -340,7 +346,7 @@ static void fill_credential(struct evidence *e) {
     struct sign_job *job = &e->job;
     struct credential_row *row = &e->credential;
     int64_t now = change_now(&e->change);
-    int64_t last = e->change.r->api->authority_not_after[1];
+    int64_t last = authority_not_after(e->change.r->api, PROFILE_ACCESS);
     job->profile = PROFILE_ACCESS;
     memcpy(job->spki, e->csr.spki, e->csr.spki_len);
     job->spki_len = e->csr.spki_len;

@@ -2,6 +2,7 @@
  * call may be repeated: while an operator has not approved the device, and when its answer was lost.
  * A wrong secret uses an enrolment up. */
 #include "api/enrol/activation.h"
+#include "api/authorities.h"
 
 #include "api/enrol/admission.h"
 #include "api/enrol/refusal.h"
@@ -107,10 +108,14 @@ static const char *identity_pem(const struct activation *a, const char *authorit
 
 enum http_next activation_answer(const struct activation *a) {
     struct request *r = a->change.r;
-    const char *identity = r->api->authority_pem[0];
+    const char *identity = authorities_bundle(r->api, r->x->arena, PROFILE_IDENTITY);
+    const char *access = authorities_bundle(r->api, r->x->arena, PROFILE_ACCESS);
     struct json_out o;
     if (a->outcome == ACTIVATION_WAITING || a->outcome == ACTIVATION_PENDING) {
         return answer_pending(a);
+    }
+    if (identity == NULL || access == NULL) {
+        return problem(r->x, PROBLEM_INTERNAL);
     }
     json_out_init(&o, r->x->arena, 6144);
     json_out_object(&o, NULL);
@@ -119,8 +124,7 @@ enum http_next activation_answer(const struct activation *a) {
     json_out_text(&o, "identity", identity_kind_name(a->device.identity_kind));
     json_out_text(&o, "key_protection", key_protection_name(a->device.key_protection));
     json_out_text(&o, "identity_certificate", identity_pem(a, identity));
-    json_out_text(&o, "trust_anchors",
-                  arena_printf(r->x->arena, "%s%s", r->api->authority_pem[1], identity));
+    json_out_text(&o, "trust_anchors", arena_printf(r->x->arena, "%s%s", access, identity));
     json_out_object_end(&o);
     return answer_json(r, 200, &o);
 }
@@ -176,7 +180,7 @@ static bool expects_certificate(const struct activation *a) {
 
 static void fill_job(struct activation *a, const struct api *api) {
     struct sign_job *job = &a->job;
-    int64_t last = api->authority_not_after[0];
+    int64_t last = authority_not_after(api, PROFILE_IDENTITY);
     int64_t now = change_now(&a->change);
     job->profile = PROFILE_IDENTITY;
     memcpy(job->spki, a->enrollment.csr_spki.data, a->enrollment.csr_spki.len);

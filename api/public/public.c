@@ -1,5 +1,9 @@
 /* What anyone may read: is the gateway alive, does it take requests, who are its authorities. */
+#include "api/authorities.h"
 #include "api/handlers.h"
+#include "server/base/encoding.h"
+
+#include <string.h>
 
 static enum http_next answer_text(struct request *r, unsigned status, const char *type,
                                   const char *cache, const char *text) {
@@ -22,10 +26,35 @@ enum http_next ready_show(struct request *r) {
                  : answer_text(r, 503, "text/plain", "no-store", "draining\n");
 }
 
+/* Proxies look for a new authority here: what they keep is not old. */
+static enum http_next answer_bundle(struct request *r, enum profile profile) {
+    const char *pem = authorities_bundle(r->api, r->x->arena, profile);
+    uint8_t digest[32];
+    char etag[2 * sizeof digest + 3] = "\"";
+    if (pem == NULL) {
+        return problem(r->x, PROBLEM_INTERNAL);
+    }
+    digest_compute(HASH_SHA256, bytes_of_text(pem), digest);
+    hex_encode(etag + 1, bytes_of(digest, sizeof digest));
+    etag[2 * sizeof digest + 1] = '"';
+    const char *copy = arena_text_n(r->x->arena, etag, 2 * sizeof digest + 2);
+    const char *known = r->x->request_header(r->x, "If-None-Match", NULL);
+    if (copy == NULL || !http_add_header(r->x, "ETag", copy)) {
+        return problem(r->x, PROBLEM_INTERNAL);
+    }
+    enum http_next next = answer_text(r, 200, "application/x-pem-file", "max-age=300", pem);
+    if (known != NULL && strcmp(known, copy) == 0 && r->x->status == 200) {
+        r->x->status = 304;
+        r->x->content_type = NULL;
+        r->x->answer = bytes_of(NULL, 0);
+    }
+    return next;
+}
+
 enum http_next ca_identity_show(struct request *r) {
-    return answer_text(r, 200, "application/x-pem-file", "max-age=3600", r->api->authority_pem[0]);
+    return answer_bundle(r, PROFILE_IDENTITY);
 }
 
 enum http_next ca_access_show(struct request *r) {
-    return answer_text(r, 200, "application/x-pem-file", "max-age=3600", r->api->authority_pem[1]);
+    return answer_bundle(r, PROFILE_ACCESS);
 }

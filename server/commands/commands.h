@@ -25,6 +25,8 @@ int command_serve(int argc, char **argv);
 int command_operator(int argc, char **argv);
 /* check-config --config FILE: 0; 1: every mistake is on standard error; 2. */
 int command_check_config(int argc, char **argv);
+/* ca show|rotate: 0; 1: it failed, and nothing was changed; 2. */
+int command_ca(int argc, char **argv);
 /* audit export|verify: 0; 1: it failed, or the chain is broken; 2. */
 int command_audit(int argc, char **argv);
 /* proxy-config --kind KIND ...: a proxy's configuration on standard output. 0; 1: a value is missing,

@@ -3,6 +3,7 @@
 #include "config/value.h"
 #include "server/base/clock.h"
 #include "server/base/file.h"
+#include "server/commands/gateway_authorities.h"
 #include "server/commands/gateway_leaked_keys.h"
 #include "server/commands/gateway_note.h"
 
@@ -28,6 +29,7 @@ static enum status start_signer(struct gateway *g, struct detail *detail) {
                                                g->config->identity_certificate,
                                            .access_key_file = g->config->access_key,
                                            .access_certificate_file = g->config->access_certificate,
+                                           .access_authorities_file = g->config->access_authorities,
                                            .public_url = g->config->plane[PLANE_PUBLIC].url};
     enum status status = signer_start(&g->signer, &options, detail);
     if (status != STATUS_OK) {
@@ -340,5 +342,8 @@ enum status gateway_reload(struct gateway *g, struct detail *detail) {
     if (status == STATUS_OK) {
         status = load_ek_trust(g, detail);
     }
-    return status == STATUS_OK ? gateway_leaked_keys_reload(g, detail) : status;
+    if (status == STATUS_OK) {
+        status = gateway_leaked_keys_reload(g, detail);
+    }
+    return status == STATUS_OK ? gateway_authorities_reload(g, detail) : status;
 }

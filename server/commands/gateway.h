@@ -26,13 +26,16 @@ struct gateway { /* what is NULL was not started */
     struct ocsp_responder *ocsp;
     struct api *api;
     _Atomic(struct transport *) transport; /* requests for /metrics may come before it is set */
-    bool entered;                          /* this thread reads the table */
-    bool noted;                            /* the start is in the audit log */
+    const struct signer_authority *authorities; /* as they were noted last; NULL: never */
+    size_t num_authorities;
+    int64_t authorities_seen; /* when that was */
+    bool entered;             /* this thread reads the table */
+    bool noted;               /* the start is in the audit log */
 };
 
 /* Zero-initialised, config and log set. On failure gateway_close is still to be called. */
 MUST_USE enum status gateway_open(struct gateway *g, struct detail *detail);
-/* Reads certificates, keys and anchors of the planes and the TPM vendors' anew. On failure what could not be
+/* Reads certificates, keys and anchors of the planes, the TPM vendors' and the signer's anew. On failure what could not be
  * read stays as it was. */
 MUST_USE enum status gateway_reload(struct gateway *g, struct detail *detail);
 /* Ends requests within `grace_ms`, then everything, in the opposite order. */

@@ -6,10 +6,9 @@
 #include "db/store.h"
 #include "server/base/clock.h"
 #include "server/base/file.h"
+#include "server/commands/authority.h"
 #include "server/commands/folder.h"
 #include "server/commands/host_operator.h"
-#include "server/credential/profile.h"
-#include "server/crypto/random.h"
 #include "server/fleet/audit_chain.h"
 
 #include <arpa/inet.h>
@@ -22,8 +21,7 @@
 enum { MAX_EK_FILES = 32, EK_TRUST_MAX = 1 << 20, INI_MAX = 32 * 1024 };
 enum { NUM_LISTEN = NUM_PLANES, LISTEN_SIZE = 80 };
 
-static const int64_t BACKDATED_S = 300, AUTHORITY_S = (int64_t)3652 * 86400,
-                     LEAF_S = (int64_t)397 * 86400;
+static const int64_t LEAF_S = (int64_t)397 * 86400;
 
 struct options {
     const char *folder, *trust_domain, *listen;
@@ -33,12 +31,6 @@ struct options {
     size_t num_hosts;
     const char *ek_trust[MAX_EK_FILES];
     size_t num_ek_trust;
-};
-
-struct authority {
-    struct private_key *key;
-    uint8_t der[CERTIFICATE_DER_MAX];
-    size_t der_len;
 };
 
 struct init {
@@ -158,45 +150,9 @@ static enum status write_pair(struct init *init, const char *name, const struct 
     return status;
 }
 
-/* A new key, and a certificate for it by `request`, which lacks only key and serial. */
-static enum status issue(const struct authority *issuer, struct certificate_request *request,
-                         struct authority *out, struct detail *detail) {
-    uint8_t spki[KEY_SPKI_MAX];
-    struct writer spki_writer = writer_of(spki, sizeof spki);
-    struct writer der = writer_of(out->der, sizeof out->der);
-    struct public_key public_key;
-    enum status status = private_key_generate(&out->key, KEY_EC_P256);
-    if (status != STATUS_OK) {
-        return status_fail(detail, status, "cannot make a key");
-    }
-    private_key_public(out->key, &public_key);
-    status = public_key_to_spki(&spki_writer, &public_key);
-    if (status != STATUS_OK) {
-        return status_fail(detail, status, "cannot write a public key");
-    }
-    request->spki = writer_bytes(&spki_writer);
-    random_bytes(request->serial, sizeof request->serial);
-    const struct issuer by = {.key = issuer == NULL ? out->key : issuer->key,
-                              .certificate = issuer == NULL
-                                                 ? (struct bytes){NULL, 0}
-                                                 : bytes_of(issuer->der, issuer->der_len)};
-    status = profile_issue(&der, &by, request, detail);
-    out->der_len = der.len;
-    return status;
-}
-
-static void authority_free(struct authority *authority) {
-    private_key_free(authority->key);
-    authority->key = NULL;
-}
-
 static enum status make_authority(struct init *init, struct authority *out, const char *name,
                                   const char *title, struct detail *detail) {
-    struct certificate_request request = {.profile = PROFILE_CA,
-                                          .common_name = title,
-                                          .not_before = init->now - BACKDATED_S,
-                                          .not_after = init->now + AUTHORITY_S};
-    enum status status = issue(NULL, &request, out, detail);
+    enum status status = authority_new(out, title, init->now, detail);
     if (status == STATUS_OK) {
         status = write_pair(init, name, out->key, bytes_of(out->der, out->der_len), detail);
     }
@@ -218,13 +174,13 @@ static enum status make_leaf(struct init *init, const struct authority *issuer, 
     struct authority leaf = {0};
     struct certificate_request request = {.profile = profile,
                                           .common_name = name,
-                                          .not_before = init->now - BACKDATED_S,
-                                          .not_after = init->now - BACKDATED_S + LEAF_S};
+                                          .not_before = init->now - AUTHORITY_BACKDATED_S,
+                                          .not_after = init->now - AUTHORITY_BACKDATED_S + LEAF_S};
     if (profile == PROFILE_SERVER) {
         request.common_name = "gatehouse";
         memcpy(request.san, init->options->host, sizeof request.san);
     }
-    enum status status = issue(issuer, &request, &leaf, detail);
+    enum status status = authority_issue(&leaf, issuer, &request, detail);
     if (status == STATUS_OK) {
         status = write_pair(init, name, leaf.key, bytes_of(leaf.der, leaf.der_len), detail);
     }

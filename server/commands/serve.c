@@ -1,6 +1,7 @@
 #include "server/commands/commands.h"
 
 #include "server/base/file.h"
+#include "server/commands/gateway_authorities.h"
 #include "server/commands/gateway_note.h"
 #include "server/commands/load_config.h"
 #include "server/commands/notify.h"
@@ -15,7 +16,6 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { FATAL_GRACE_MS = 1000, FATAL_ALARM_S = 15 };
@@ -110,20 +110,18 @@ static void reload(struct gateway *g) {
     }
 }
 
-static bool signer_ended(const struct gateway *g) {
-    siginfo_t info = {0};
-    return waitid(P_PID, (id_t)signer_pid(g->signer), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-           info.si_pid != 0;
-}
-
 /* Until a signal says to stop (true), or the signer is gone (false). */
 static bool wait_for_end(struct gateway *g, int signal_fd) {
     for (;;) {
         struct pollfd fds[] = {{.fd = signal_fd, .events = POLLIN},
                                {.fd = g->fatal_fd, .events = POLLIN}};
         struct signalfd_siginfo info;
-        if (poll(fds, 2, -1) < 0 && errno != EINTR) {
-            return false;
+        gateway_authorities_note(g);
+        if (poll(fds, 2, gateway_authorities_wait_ms(g)) < 0) {
+            if (errno != EINTR) {
+                return false;
+            }
+            continue;
         }
         if (fds[1].revents != 0) {
             return false;
@@ -136,7 +134,7 @@ static bool wait_for_end(struct gateway *g, int signal_fd) {
             reload(g);
             break;
         case SIGCHLD:
-            if (signer_ended(g)) {
+            if (signer_has_ended(g->signer)) {
                 return false;
             }
             break;

@@ -1,18 +1,17 @@
 #include "server/credential/signer.h"
 
+#include "server/base/clock.h"
 #include "server/base/encoding.h"
-#include "server/credential/signer_child.h"
 #include "server/credential/signer_exchange.h"
+#include "server/credential/signer_keeper.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 /* A full batch takes some 10 ms; a child that is this late does not come back. */
@@ -26,14 +25,28 @@ struct channel {
     size_t request_max, reply_max;
 };
 
+/* Those of a time: from then to `until` nothing changes. Kept to the end of the signer. */
+struct roster {
+    struct roster *before;
+    int64_t until;
+    size_t num;
+    struct signer_authority authority[SIGNER_AUTHORITIES_MAX];
+    uint8_t der[SIGNER_AUTHORITIES_MAX][CERTIFICATE_DER_MAX];
+};
+
+struct rosters {
+    pthread_mutex_t lock; /* of who puts a new one */
+    _Atomic(struct roster *) current;
+};
+
 struct signer {
     char trust_domain[256];
-    pid_t pid;
+    struct keeper keeper;
+    _Atomic int pid;
     _Atomic bool is_gone;
+    pthread_mutex_t reload;
     struct channel channel[SIGNER_CHANNELS];
-    struct signer_authority authority[SIGNER_AUTHORITIES_MAX];
-    size_t num_authorities;
-    uint8_t der[SIGNER_AUTHORITIES_MAX][CERTIFICATE_DER_MAX];
+    struct rosters *rosters; /* beside: they follow the time whoever looks */
 };
 
 static enum status gone(struct signer *signer, struct detail *detail, const char *what) {
@@ -43,40 +56,47 @@ static enum status gone(struct signer *signer, struct detail *detail, const char
 
 /* --- the start ------------------------------------------------------------------------------ */
 
-static bool id_of(char out[static AUTHORITY_ID_SIZE], struct bytes der) {
-    struct certificate certificate;
+static bool id_of(char out[static AUTHORITY_ID_SIZE], struct bytes der,
+                  struct certificate *certificate) {
     uint8_t sha256[32];
-    if (certificate_parse(&certificate, der, NULL) != STATUS_OK ||
-        public_key_spki_sha256(sha256, &certificate.key) != STATUS_OK) {
+    if (certificate_parse(certificate, der, NULL) != STATUS_OK ||
+        public_key_spki_sha256(sha256, &certificate->key) != STATUS_OK) {
         return false;
     }
     hex_encode(out, bytes_of(sha256, AUTHORITY_RAW_ID));
     return true;
 }
 
-static bool copy_authority(struct signer *signer, struct bytes *body) {
-    struct signer_authority *authority = &signer->authority[signer->num_authorities];
-    uint8_t *copy = signer->der[signer->num_authorities];
-    uint8_t profile, signs;
+static bool read_authority(struct roster *roster, struct bytes *body) {
+    struct signer_authority *authority = &roster->authority[roster->num];
+    struct certificate certificate;
+    uint8_t profile, *copy = roster->der[roster->num];
+    uint64_t signs_from, retires;
     struct bytes der;
-    if (bytes_u8(body, &profile) != STATUS_OK || bytes_u8(body, &signs) != STATUS_OK ||
-        bytes_u16be_prefixed(body, &der) != STATUS_OK || profile > PROFILE_ACCESS || signs > 1 ||
-        der.len > CERTIFICATE_DER_MAX || !id_of(authority->id, der)) {
+    if (bytes_u8(body, &profile) != STATUS_OK || bytes_u64be(body, &signs_from) != STATUS_OK ||
+        bytes_u64be(body, &retires) != STATUS_OK || bytes_u16be_prefixed(body, &der) != STATUS_OK ||
+        profile > PROFILE_ACCESS || signs_from > INT64_MAX || retires > INT64_MAX ||
+        der.len > CERTIFICATE_DER_MAX || !id_of(authority->id, der, &certificate)) {
         return false;
     }
     memcpy(copy, der.data, der.len);
     authority->profile = (enum profile)profile;
     authority->certificate = bytes_of(copy, der.len);
-    authority->signs = signs == 1;
-    signer->num_authorities++;
+    authority->signs_from = (int64_t)signs_from;
+    authority->retires = (int64_t)retires;
+    authority->not_after = retires != 0 && authority->retires < certificate.not_after
+                               ? authority->retires
+                               : certificate.not_after;
+    roster->num++;
     return true;
 }
 
-static enum status copy_hello(struct signer *signer, struct bytes body, struct detail *detail) {
+/* The child's greeting, as it came: who signs is not yet told. */
+static enum status read_hello(struct roster *roster, struct bytes body, struct detail *detail) {
     struct bytes text;
     uint8_t status, num;
     if (bytes_u8(&body, &status) != STATUS_OK || bytes_u16be_prefixed(&body, &text) != STATUS_OK) {
-        return gone(signer, detail, "its greeting is malformed");
+        return status_fail(detail, STATUS_INTERNAL, "its greeting is malformed");
     }
     if (status != STATUS_OK) {
         return status_fail(detail,
@@ -84,26 +104,130 @@ static enum status copy_hello(struct signer *signer, struct bytes body, struct d
                            "signer: %.*s", (int)text.len, (const char *)text.data);
     }
     if (bytes_u8(&body, &num) != STATUS_OK || num > SIGNER_AUTHORITIES_MAX) {
-        return gone(signer, detail, "its greeting is malformed");
+        return status_fail(detail, STATUS_INTERNAL, "its greeting is malformed");
     }
     for (size_t i = 0; i < num; i++) {
-        if (!copy_authority(signer, &body)) {
-            return gone(signer, detail, "its greeting is malformed");
+        if (!read_authority(roster, &body)) {
+            return status_fail(detail, STATUS_INTERNAL, "its greeting is malformed");
         }
     }
-    bool whole = body.len == 0 && signer_authority(signer, PROFILE_IDENTITY).len > 0 &&
-                 signer_authority(signer, PROFILE_ACCESS).len > 0;
-    return whole ? STATUS_OK : gone(signer, detail, "its greeting is malformed");
+    bool whole = body.len == 0 && num >= 2 && roster->authority[0].profile == PROFILE_IDENTITY;
+    return whole ? STATUS_OK : status_fail(detail, STATUS_INTERNAL, "its greeting is malformed");
 }
 
-static enum status receive_hello(struct signer *signer, struct detail *detail) {
-    struct channel *channel = &signer->channel[CHANNEL_COMMITTER];
+static enum status receive_hello(int fd, struct roster *roster, struct detail *detail) {
     struct bytes body;
-    enum status status = signer_frame_receive(channel->fd, SIGNER_HELLO, channel->reply,
-                                              SIGNER_HELLO_MAX, START_TIMEOUT_MS, &body);
-    return status == STATUS_OK ? copy_hello(signer, body, detail)
-                               : gone(signer, detail, "it did not start");
+    uint8_t *buffer = malloc(SIGNER_HELLO_MAX);
+    if (buffer == NULL) {
+        return status_fail(detail, STATUS_MEMORY, "out of memory");
+    }
+    enum status status =
+        signer_frame_receive(fd, SIGNER_HELLO, buffer, SIGNER_HELLO_MAX, START_TIMEOUT_MS, &body);
+    status = status == STATUS_OK
+                 ? read_hello(roster, body, detail)
+                 : status_fail(detail, STATUS_INTERNAL, "the signer is gone: it did not start");
+    free(buffer);
+    return status;
 }
+
+/* --- rosters -------------------------------------------------------------------------------- */
+
+static int place_of(const struct signer_authority *authority, int64_t now) {
+    return authority->signs ? 0 : authority->signs_from > now ? 1 : 2;
+}
+
+static void copy_authority(struct roster *to, const struct signer_authority *from) {
+    memcpy(to->der[to->num], from->certificate.data, from->certificate.len);
+    to->authority[to->num] = *from;
+    to->authority[to->num].certificate = bytes_of(to->der[to->num], from->certificate.len);
+    to->num++;
+}
+
+/* Of all those there are, what is so at `now`: of each profile the latest that is not to come signs. */
+static void roster_at(struct roster *out, const struct roster *all, int64_t now) {
+    const struct signer_authority *signing[2] = {NULL, NULL};
+    struct signer_authority copy[SIGNER_AUTHORITIES_MAX];
+    out->num = 0;
+    out->until = INT64_MAX;
+    for (size_t i = 0; i < all->num; i++) {
+        const struct signer_authority *a = &all->authority[i];
+        const struct signer_authority **at = &signing[a->profile];
+        const int64_t times[] = {a->signs_from, a->retires};
+        if (a->signs_from <= now && (*at == NULL || a->signs_from > (*at)->signs_from)) {
+            *at = a;
+        }
+        for (size_t t = 0; t < 2; t++) {
+            out->until = times[t] > now && times[t] < out->until ? times[t] : out->until;
+        }
+    }
+    for (size_t i = 0; i < all->num; i++) {
+        copy[i] = all->authority[i];
+        copy[i].signs = &all->authority[i] == signing[copy[i].profile];
+    }
+    for (int place = 0; place < 3; place++) {
+        for (size_t i = 0; i < all->num; i++) {
+            bool retired = copy[i].retires != 0 && now >= copy[i].retires;
+            if (!retired && place_of(&copy[i], now) == place) {
+                copy_authority(out, &copy[i]);
+            }
+        }
+    }
+}
+
+static bool same_roster(const struct roster *a, const struct roster *b) {
+    bool same = a->num == b->num;
+    for (size_t i = 0; same && i < a->num; i++) {
+        const struct signer_authority *x = &a->authority[i], *y = &b->authority[i];
+        same = x->signs == y->signs && x->signs_from == y->signs_from && x->retires == y->retires &&
+               bytes_equal(x->certificate, y->certificate);
+    }
+    return same;
+}
+
+/* What holds now of `all`, into `fresh`, which is from calloc and taken over. Under the lock. */
+static void put_roster(struct rosters *rosters, struct roster *fresh, const struct roster *all) {
+    struct roster *before = atomic_load(&rosters->current);
+    roster_at(fresh, all, clock_unix());
+    if (before != NULL && same_roster(before, fresh)) {
+        free(fresh); /* who compares pointers sees that nothing changed */
+        return;
+    }
+    fresh->before = before;
+    atomic_store(&rosters->current, fresh);
+}
+
+static const struct roster *current_roster(const struct signer *signer) {
+    struct rosters *rosters = signer->rosters;
+    const struct roster *current = atomic_load(&rosters->current);
+    if (clock_unix() < current->until) {
+        return current;
+    }
+    (void)pthread_mutex_lock(&rosters->lock);
+    current = atomic_load(&rosters->current);
+    struct roster *fresh = clock_unix() < current->until ? NULL : calloc(1, sizeof *fresh);
+    if (fresh != NULL) { /* else: the child knows by itself; somebody asks again soon */
+        put_roster(rosters, fresh, current);
+        current = atomic_load(&rosters->current);
+    }
+    (void)pthread_mutex_unlock(&rosters->lock);
+    return current;
+}
+
+static void rosters_free(struct rosters *rosters) {
+    if (rosters == NULL) {
+        return;
+    }
+    struct roster *roster = atomic_load(&rosters->current);
+    while (roster != NULL) {
+        struct roster *before = roster->before;
+        free(roster);
+        roster = before;
+    }
+    (void)pthread_mutex_destroy(&rosters->lock);
+    free(rosters);
+}
+
+/* --- starting and reloading ----------------------------------------------------------------- */
 
 /* Pages of the buffers that nobody writes to take no memory. */
 static bool open_channel(struct channel *channel, size_t request_max, size_t reply_max) {
@@ -120,11 +244,18 @@ static struct signer *signer_new(const char *trust_domain) {
         return NULL;
     }
     (void)snprintf(signer->trust_domain, sizeof signer->trust_domain, "%s", trust_domain);
+    signer->keeper.fd = -1;
+    (void)pthread_mutex_init(&signer->reload, NULL);
     for (int i = 0; i < SIGNER_CHANNELS; i++) {
         signer->channel[i].fd = -1;
         (void)pthread_mutex_init(&signer->channel[i].lock, NULL); /* cannot fail on Linux */
     }
-    if (!open_channel(&signer->channel[CHANNEL_COMMITTER], SIGNER_REQUEST_MAX, SIGNER_REPLY_MAX) ||
+    signer->rosters = calloc(1, sizeof *signer->rosters);
+    if (signer->rosters != NULL) {
+        (void)pthread_mutex_init(&signer->rosters->lock, NULL);
+    }
+    if (signer->rosters == NULL ||
+        !open_channel(&signer->channel[CHANNEL_COMMITTER], SIGNER_REQUEST_MAX, SIGNER_REPLY_MAX) ||
         !open_channel(&signer->channel[CHANNEL_ANSWERS], SIGNER_ANSWERS_MAX, SIGNER_ANSWERS_MAX)) {
         signer_free(signer);
         return NULL;
@@ -132,41 +263,105 @@ static struct signer *signer_new(const char *trust_domain) {
     return signer;
 }
 
-/* The child's ends are in `fd`. */
-static bool make_channels(struct signer *signer, int fd[static SIGNER_CHANNELS]) {
+/* A child that has greeted, and is not yet in force. */
+struct successor {
+    int fd[SIGNER_CHANNELS]; /* our ends; -1: none */
+    int pid;
+    struct roster *roster; /* malloc'd: as it greeted */
+};
+
+static void successor_free(struct successor *successor) {
     for (int i = 0; i < SIGNER_CHANNELS; i++) {
-        int ends[2];
-        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
-            return false;
+        if (successor->fd[i] >= 0) {
+            (void)close(successor->fd[i]);
         }
-        signer->channel[i].fd = ends[0];
-        fd[i] = ends[1];
     }
-    return true;
+    free(successor->roster);
 }
 
-static enum status start_child(struct signer *signer, const struct signer_options *options,
-                               struct detail *detail) {
-    int fd[SIGNER_CHANNELS] = {-1, -1};
-    pid_t parent = getpid();
-    bool made = make_channels(signer, fd);
-    if (made) {
-        signer->pid = fork();
-        if (signer->pid == 0) {
-            signer_child_run(fd, options, (int)parent);
+static enum status fork_successor(const struct signer *signer, struct successor *out,
+                                  struct detail *detail) {
+    int theirs[SIGNER_CHANNELS] = {-1, -1};
+    enum status status = STATUS_OK;
+    for (int i = 0; i < SIGNER_CHANNELS && status == STATUS_OK; i++) {
+        int ends[2];
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+            status = status_fail(detail, STATUS_INTERNAL, "no socketpair for the signer: %s",
+                                 strerror(errno));
+            break;
         }
+        out->fd[i] = ends[0];
+        theirs[i] = ends[1];
     }
-    int error = errno;
+    if (status == STATUS_OK) {
+        status = keeper_fork(&signer->keeper, &out->pid, theirs, detail);
+    }
     for (int i = 0; i < SIGNER_CHANNELS; i++) {
-        if (fd[i] >= 0) {
-            (void)close(fd[i]);
+        if (theirs[i] >= 0) {
+            (void)close(theirs[i]);
         }
     }
-    if (!made || signer->pid < 0) {
-        return status_fail(detail, STATUS_INTERNAL, "cannot %s the signer: %s",
-                           made ? "fork" : "make channels for", strerror(error));
+    return status;
+}
+
+static enum status greet_successor(const struct signer *signer, struct successor *successor,
+                                   struct detail *detail) {
+    successor->roster = calloc(1, sizeof *successor->roster);
+    if (successor->roster == NULL) {
+        return status_fail(detail, STATUS_MEMORY, "out of memory");
     }
-    return receive_hello(signer, detail);
+    enum status status = receive_hello(successor->fd[CHANNEL_COMMITTER], successor->roster, detail);
+    const struct roster *now = atomic_load(&signer->rosters->current);
+    if (status == STATUS_OK && now != NULL &&
+        !bytes_equal(signer_authority(signer, PROFILE_IDENTITY),
+                     successor->roster->authority[0].certificate)) {
+        return status_fail(detail, STATUS_INVALID,
+                           "the identity authority is another one: that takes a restart");
+    }
+    return status;
+}
+
+/* Nobody exchanges anything meanwhile. */
+static enum status change_over(struct signer *signer, struct successor *successor,
+                               struct detail *detail) {
+    struct roster *fresh = calloc(1, sizeof *fresh);
+    if (fresh == NULL) {
+        return status_fail(detail, STATUS_MEMORY, "out of memory");
+    }
+    for (int i = SIGNER_CHANNELS - 1; i >= 0; i--) { /* the committer waits last */
+        (void)pthread_mutex_lock(&signer->channel[i].lock);
+    }
+    enum status status = keeper_adopt(&signer->keeper, detail);
+    for (int i = 0; i < SIGNER_CHANNELS && status == STATUS_OK; i++) {
+        int old = signer->channel[i].fd;
+        signer->channel[i].fd = successor->fd[i];
+        successor->fd[i] = old;
+    }
+    if (status == STATUS_OK) {
+        (void)pthread_mutex_lock(&signer->rosters->lock);
+        put_roster(signer->rosters, fresh, successor->roster);
+        (void)pthread_mutex_unlock(&signer->rosters->lock);
+        atomic_store(&signer->pid, successor->pid);
+    } else {
+        free(fresh);
+    }
+    for (int i = 0; i < SIGNER_CHANNELS; i++) {
+        (void)pthread_mutex_unlock(&signer->channel[i].lock);
+    }
+    return status;
+}
+
+static enum status start_child(struct signer *signer, struct detail *detail) {
+    struct successor successor = {.fd = {-1, -1}};
+    enum status status = fork_successor(signer, &successor, detail);
+    if (status == STATUS_OK) {
+        status = greet_successor(signer, &successor, detail);
+    }
+    if (status == STATUS_OK) {
+        status = change_over(signer, &successor, detail);
+    }
+    successor_free(&successor);
+    return status;
 }
 
 enum status signer_start(struct signer **out, const struct signer_options *options,
@@ -175,13 +370,26 @@ enum status signer_start(struct signer **out, const struct signer_options *optio
     if (signer == NULL) {
         return status_fail(detail, STATUS_MEMORY, "out of memory");
     }
-    enum status status = start_child(signer, options, detail);
+    enum status status = keeper_start(&signer->keeper, options, detail);
+    if (status == STATUS_OK) {
+        status = start_child(signer, detail);
+    }
     if (status != STATUS_OK) {
         signer_free(signer);
         return status;
     }
     *out = signer;
     return STATUS_OK;
+}
+
+enum status signer_reload(struct signer *signer, struct detail *detail) {
+    if (atomic_load(&signer->is_gone)) {
+        return gone(signer, detail, "it was before");
+    }
+    (void)pthread_mutex_lock(&signer->reload);
+    enum status status = start_child(signer, detail);
+    (void)pthread_mutex_unlock(&signer->reload);
+    return status;
 }
 
 /* --- exchanges ------------------------------------------------------------------------------ */
@@ -355,21 +563,31 @@ const char *signer_trust_domain(const struct signer *signer) {
 }
 
 size_t signer_authorities(const struct signer *signer, const struct signer_authority **out) {
-    *out = signer->authority;
-    return signer->num_authorities;
+    const struct roster *roster = current_roster(signer);
+    *out = roster->authority;
+    return roster->num;
 }
 
 struct bytes signer_authority(const struct signer *signer, enum profile profile) {
-    for (size_t i = 0; i < signer->num_authorities; i++) {
-        if (signer->authority[i].profile == profile && signer->authority[i].signs) {
-            return signer->authority[i].certificate;
+    const struct roster *roster = current_roster(signer);
+    for (size_t i = 0; i < roster->num; i++) {
+        if (roster->authority[i].profile == profile && roster->authority[i].signs) {
+            return roster->authority[i].certificate;
         }
     }
     return bytes_of(NULL, 0);
 }
 
+int64_t signer_next_change(const struct signer *signer) {
+    return current_roster(signer)->until;
+}
+
 int signer_pid(const struct signer *signer) {
-    return (int)signer->pid;
+    return atomic_load(&signer->pid);
+}
+
+bool signer_has_ended(const struct signer *signer) {
+    return keeper_has_ended(&signer->keeper);
 }
 
 void signer_free(struct signer *signer) {
@@ -385,11 +603,8 @@ void signer_free(struct signer *signer) {
         free(channel->reply);
         (void)pthread_mutex_destroy(&channel->lock);
     }
-    if (signer->pid > 0) {
-        (void)kill(signer->pid,
-                   SIGKILL); /* it keeps no state; waiting for it to notice gains nothing */
-        while (waitpid(signer->pid, NULL, 0) < 0 && errno == EINTR) {
-        }
-    }
+    keeper_end(&signer->keeper);
+    rosters_free(signer->rosters);
+    (void)pthread_mutex_destroy(&signer->reload);
     free(signer);
 }

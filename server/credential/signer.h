@@ -1,5 +1,5 @@
 /* The signer: a child process that alone holds the CA keys. Forked before any thread, socket or
- * store; keeps two socketpairs, no file, and a seccomp filter that leaves it read, write, memory,
+ * store, or later by a keeper that was (signer_keeper.h); keeps three socketpairs, no file, and a seccomp filter that leaves it read, write, memory,
  * time and exit. It takes only requests of PROFILE_IDENTITY and PROFILE_ACCESS within their limits,
  * and checkpoints of the audit log that never go back, for the trust domain given at the start; and on
  * a channel of their own, so that the committer never waits behind them, what relying parties are
@@ -15,7 +15,9 @@ struct signer_options {
     const char *trust_domain;
     const char *identity_key_file, *identity_certificate_file; /* PEM */
     const char *access_key_file, *access_certificate_file;     /* PEM */
-    const char *public_url; /* below it credentials find their CRL and OCSP; NULL: nowhere */
+    const char
+        *access_authorities_file; /* epochs.h: instead of these two, when it is there; or NULL */
+    const char *public_url;       /* below it credentials find their CRL and OCSP; NULL: nowhere */
 };
 
 /* Reads the keys in the child after the fork, so that they never are in the parent. Fails when a
@@ -35,9 +37,13 @@ struct signer_authority {
         id[AUTHORITY_ID_SIZE]; /* the first 8 bytes of its SubjectPublicKeyInfo's SHA-256, in hex */
     struct bytes certificate;  /* DER */
     bool signs;                /* what is issued now */
+    int64_t signs_from;        /* unix seconds; of one that is published before: later than now */
+    int64_t retires;           /* when it goes from this list; 0: not known yet */
+    int64_t not_after;         /* nothing that it signs lasts longer */
 };
-/* All of them, those that sign first. Immutable, valid as long as the signer; a later call may give
- * others. Thread-safe. */
+/* All of them: those that sign, then those to come, then those that were. Immutable, valid as long as
+ * the signer; a later call gives others once they have changed, by signer_reload or as time goes by.
+ * Thread-safe. */
 size_t signer_authorities(const struct signer *signer, const struct signer_authority **out);
 
 enum { SIGNER_BATCH_MAX = 256 };
@@ -80,11 +86,22 @@ struct checkpoint_job {
 MUST_USE enum status signer_checkpoint(struct signer *signer, struct checkpoint_job *job,
                                        struct detail *detail);
 
+/* Reads keys, certificates and the list of epochs anew: another child does, takes over the state of the
+ * one in force, and then its work. Requests that are under way end first. On failure the old one goes
+ * on, and the detail says why: as signer_start; INVALID too when the identity authority would change;
+ * INTERNAL: the signer may be gone. The options are those of the start. Thread-safe. */
+MUST_USE enum status signer_reload(struct signer *signer, struct detail *detail);
+/* When an authority begins or ends to sign next, or is retired; INT64_MAX: nothing is known. */
+int64_t signer_next_change(const struct signer *signer);
+/* Whether child or keeper ended by themselves. The caller is the process that started them. */
+bool signer_has_ended(const struct signer *signer);
+
 /* The one given at the start. */
 const char *signer_trust_domain(const struct signer *signer);
-/* DER of the authority's certificate that the child signs with; valid as long as the signer.
+/* DER of the authority's certificate that the child signs with now; valid as long as the signer.
  * Empty for other profiles. */
 struct bytes signer_authority(const struct signer *signer, enum profile profile);
+/* The child's process id. */
 int signer_pid(const struct signer *signer);
 /* Closes the channel, ends the child and waits for it. NULL is allowed. */
 void signer_free(struct signer *signer);

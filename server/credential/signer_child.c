@@ -2,7 +2,9 @@
 
 #include "server/base/clock.h"
 #include "server/base/file.h"
+#include "server/credential/epochs.h"
 #include "server/credential/signer_crl_wire.h"
+#include "server/credential/signer_keeper.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,24 +15,33 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-enum { KEY_FILE_MAX = 6 << 10, CERTIFICATE_FILE_MAX = 64 << 10, FIRST_CHANNEL = 0 };
+enum {
+    KEY_FILE_MAX = 6 << 10,
+    CERTIFICATE_FILE_MAX = 64 << 10,
+    FIRST_CHANNEL = 0,
+    KEEPER = SIGNER_CHANNELS
+};
 /* Requests may have waited for their batch; they never come from the future. */
 enum { BACKDATED_MAX_S = 600 };
 
 const struct authority *child_authority(const struct child *child, enum profile profile) {
-    for (size_t i = 0; i < child->num_authorities; i++) {
-        if (child->authority[i].profile == profile && child->authority[i].signs) {
-            return &child->authority[i];
+    const struct authority *found = NULL;
+    for (size_t i = 0; i < child->num_authorities; i++) { /* later epochs come later */
+        const struct authority *authority = &child->authority[i];
+        if (authority->profile == profile && authority->signs_from <= child->now) {
+            found = authority;
         }
     }
-    return NULL;
+    return found;
 }
 
 const struct authority *child_authority_by_id(const struct child *child,
                                               const uint8_t id[static AUTHORITY_RAW_ID]) {
     for (size_t i = 0; i < child->num_authorities; i++) {
-        if (memcmp(child->authority[i].id, id, AUTHORITY_RAW_ID) == 0) {
-            return &child->authority[i];
+        const struct authority *authority = &child->authority[i];
+        if (memcmp(authority->id, id, AUTHORITY_RAW_ID) == 0) {
+            bool retired = authority->retires != 0 && child->now >= authority->retires;
+            return retired ? NULL : authority;
         }
     }
     return NULL;
@@ -120,45 +131,80 @@ static enum status rehearse(const struct child *child, const struct authority *a
     return profile_issue(&out, &issuer, &request, detail);
 }
 
-static enum status load_authority(struct child *child, enum profile profile, const char *key_file,
-                                  const char *certificate_file, struct detail *detail) {
+static enum status load_authority(struct child *child, enum profile profile,
+                                  const struct epoch *epoch, struct detail *detail) {
     struct authority *authority = &child->authority[child->num_authorities];
     struct public_key key;
     uint8_t sha256[32];
-    authority->profile = profile;
-    authority->signs = true;
-    enum status status = load_key(authority, key_file, detail);
+    *authority = (struct authority){
+        .profile = profile, .signs_from = epoch->signs, .retires = epoch->retires};
+    enum status status = load_key(authority, epoch->key, detail);
     if (status == STATUS_OK) {
-        status = load_certificate(authority, certificate_file, detail);
+        status = load_certificate(authority, epoch->certificate, detail);
     }
     if (status != STATUS_OK) {
         return status;
     }
     private_key_public(authority->key, &key);
     if (public_key_spki_sha256(sha256, &key) != STATUS_OK) {
-        return status_fail(detail, STATUS_INTERNAL, "%s: its key has no SPKI", certificate_file);
+        return status_fail(detail, STATUS_INTERNAL, "%s: its key has no SPKI", epoch->certificate);
     }
     memcpy(authority->id, sha256, sizeof authority->id);
+    for (size_t i = 0; i < child->num_authorities; i++) {
+        const struct authority *other = &child->authority[i];
+        if (memcmp(other->id, authority->id, AUTHORITY_RAW_ID) == 0) {
+            return status_fail(detail, STATUS_INVALID,
+                               other->profile != profile
+                                   ? "identity and access authority share one key"
+                                   : "two epochs of the access authority share one key");
+        }
+    }
     child->num_authorities++;
     return STATUS_OK;
 }
 
+/* Without a list, what the configuration names is the one epoch. */
+static enum status load_access(struct child *child, const struct signer_options *options,
+                               struct detail *detail) {
+    struct arena arena;
+    struct epochs epochs = {.epoch[0] = {.key = options->access_key_file,
+                                         .certificate = options->access_certificate_file},
+                            .num = 1};
+    arena_init(&arena, EPOCHS_ARENA);
+    enum status status = STATUS_OK;
+    if (options->access_authorities_file != NULL) {
+        status = epochs_read(&epochs, &arena, options->access_authorities_file, detail);
+        if (status == STATUS_NOT_FOUND) {
+            detail_set(detail, "%s", "");
+            status = STATUS_OK;
+        }
+    }
+    for (size_t i = 0; i < epochs.num && status == STATUS_OK; i++) {
+        if (epochs_state(&epochs, i, child->now) != EPOCH_RETIRED) {
+            status = load_authority(child, PROFILE_ACCESS, &epochs.epoch[i], detail);
+        }
+    }
+    if (status == STATUS_OK && child_authority(child, PROFILE_ACCESS) == NULL) {
+        status = status_fail(detail, STATUS_INVALID, "%s: no authority signs yet",
+                             options->access_authorities_file);
+    }
+    arena_free(&arena);
+    return status;
+}
+
 static enum status load(struct child *child, const struct signer_options *options,
                         struct detail *detail) {
+    const struct epoch identity = {.key = options->identity_key_file,
+                                   .certificate = options->identity_certificate_file};
     child->trust_domain = options->trust_domain;
     child->public_url = options->public_url;
-    enum status status = load_authority(child, PROFILE_IDENTITY, options->identity_key_file,
-                                        options->identity_certificate_file, detail);
+    child->now = clock_unix();
+    enum status status = load_authority(child, PROFILE_IDENTITY, &identity, detail);
     if (status == STATUS_OK) {
-        status = load_authority(child, PROFILE_ACCESS, options->access_key_file,
-                                options->access_certificate_file, detail);
+        status = load_access(child, options, detail);
     }
     for (size_t i = 0; i < child->num_authorities && status == STATUS_OK; i++) {
         status = rehearse(child, &child->authority[i], detail);
-    }
-    if (status == STATUS_OK &&
-        memcmp(child->authority[0].id, child->authority[1].id, AUTHORITY_RAW_ID) == 0) {
-        return status_fail(detail, STATUS_INVALID, "identity and access authority share one key");
     }
     return status == STATUS_OK ? child_ocsp_new(&child->ocsp, detail) : status;
 }
@@ -170,7 +216,8 @@ static enum status load(struct child *child, const struct signer_options *option
 static enum status issue(const struct child *child, const struct sign_job *job, struct writer *out,
                          struct detail *detail) {
     char uri[X509_SAN_URI_MAX];
-    int64_t now = clock_unix();
+    int64_t now = child->now;
+    const struct authority *authority = child_authority(child, job->profile);
     if (job->profile != PROFILE_IDENTITY && job->profile != PROFILE_ACCESS) {
         return status_fail(detail, STATUS_INVALID, "the signer does not issue by the profile %s",
                            profile_name(job->profile));
@@ -179,12 +226,18 @@ static enum status issue(const struct child *child, const struct sign_job *job, 
         return status_fail(detail, STATUS_INVALID, "not_before is not in the last %d s",
                            BACKDATED_MAX_S);
     }
+    if (authority == NULL) {
+        return status_fail(detail, STATUS_INVALID, "no authority signs yet");
+    }
+    if (authority->retires != 0 && job->not_after > authority->retires) {
+        return status_fail(detail, STATUS_INVALID, "not_after is after the authority is retired");
+    }
     enum status status =
         profile_san_uri(uri, job->profile, child->trust_domain, job->device_id, detail);
     if (status != STATUS_OK) {
         return status;
     }
-    struct issuer issuer = authority_issuer(child_authority(child, job->profile));
+    struct issuer issuer = authority_issuer(authority);
     struct certificate_request request = {.profile = job->profile,
                                           .spki = bytes_of(job->spki, job->spki_len),
                                           .common_name = job->device_id,
@@ -215,8 +268,11 @@ static enum status answer(struct child *child, struct bytes body, struct writer 
         status = issue(child, &job, &der, &detail);
         signer_answer_write(reply, status, writer_bytes(&der), detail.text);
     }
-    write_bytes(reply, bytes_of(child_authority(child, PROFILE_IDENTITY)->id, AUTHORITY_RAW_ID));
-    write_bytes(reply, bytes_of(child_authority(child, PROFILE_ACCESS)->id, AUTHORITY_RAW_ID));
+    for (enum profile profile = PROFILE_IDENTITY; profile <= PROFILE_ACCESS; profile++) {
+        static const uint8_t nobody[AUTHORITY_RAW_ID];
+        const struct authority *authority = child_authority(child, profile);
+        write_bytes(reply, bytes_of(authority == NULL ? nobody : authority->id, AUTHORITY_RAW_ID));
+    }
     return body.len == 0 ? STATUS_OK : STATUS_MALFORMED;
 }
 
@@ -226,7 +282,7 @@ static enum status sign_checkpoint(struct child *child, struct checkpoint_job *j
     struct writer w = writer_of(text, sizeof text);
     struct writer signature = writer_of(job->signature, sizeof job->signature);
     struct checkpoint checkpoint = {
-        .trust_domain = child->trust_domain, .seq = job->seq, .time = clock_unix()};
+        .trust_domain = child->trust_domain, .seq = job->seq, .time = child->now};
     memcpy(checkpoint.hash, job->hash, sizeof checkpoint.hash);
     if (job->seq < child->signed_seq) {
         return status_fail(detail, STATUS_INVALID, "entry %lld after entry %lld",
@@ -302,6 +358,7 @@ static enum status serve_one(int fd, enum signer_channel channel, struct child *
     if (status != STATUS_OK) {
         return status;
     }
+    child->now = clock_unix();
     const struct signer_handler *handler = handler_of(type);
     struct writer reply = writer_of(desk->reply, sizeof desk->reply);
     signer_frame_open(&reply, handler->reply);
@@ -312,15 +369,57 @@ static enum status serve_one(int fd, enum signer_channel channel, struct child *
     return status == STATUS_OK ? signer_frame_send(fd, writer_bytes(&reply)) : status;
 }
 
-/* The committer's first: everybody's credentials wait for it. Ends when the parent closes a channel,
- * or sends what is no request. */
+static void give_state(const struct child *child, struct signer_state *out) {
+    *out = (struct signer_state){.signed_seq = child->signed_seq};
+    memcpy(out->signed_hash, child->signed_hash, sizeof out->signed_hash);
+    for (size_t i = 0; i < child->num_authorities; i++) {
+        memcpy(out->crl[i].authority, child->authority[i].id, AUTHORITY_RAW_ID);
+        out->crl[i].number = child->authority[i].crl_number;
+    }
+}
+
+static void take_state(struct child *child, const struct signer_state *state) {
+    child->signed_seq = state->signed_seq;
+    memcpy(child->signed_hash, state->signed_hash, sizeof child->signed_hash);
+    for (size_t i = 0; i < SIGNER_AUTHORITIES_MAX; i++) {
+        for (size_t j = 0; j < child->num_authorities; j++) {
+            if (memcmp(state->crl[i].authority, child->authority[j].id, AUTHORITY_RAW_ID) == 0) {
+                child->authority[j].crl_number = state->crl[i].number;
+            }
+        }
+    }
+}
+
+/* The keeper asks for the state, for the one that takes over: END, for both never sign at one time. Or
+ * it gives that of the one before. */
+static enum status serve_keeper(struct child *child) {
+    union {
+        uint8_t ask;
+        struct signer_state state;
+    } got;
+    struct signer_state state;
+    ssize_t n = read(KEEPER, &got, sizeof got);
+    if (n == (ssize_t)sizeof got.state) {
+        take_state(child, &got.state);
+        return STATUS_OK;
+    }
+    if (n != 1 || got.ask != KEEPER_HAND_OVER) {
+        return STATUS_INTERNAL;
+    }
+    give_state(child, &state);
+    return signer_frame_send(KEEPER, bytes_of(&state, sizeof state)) == STATUS_OK ? STATUS_END
+                                                                                  : STATUS_INTERNAL;
+}
+
+/* The keeper's before all, then the committer's: everybody's credentials wait for it. Ends when the
+ * parent closes a channel, or sends what is no request. */
 static int serve(struct child *child, struct desk *desk) {
     for (;;) {
-        struct pollfd fds[SIGNER_CHANNELS];
-        for (int i = 0; i < SIGNER_CHANNELS; i++) {
+        struct pollfd fds[SIGNER_CHANNELS + 1];
+        for (int i = 0; i <= SIGNER_CHANNELS; i++) {
             fds[i] = (struct pollfd){.fd = FIRST_CHANNEL + i, .events = POLLIN};
         }
-        if (poll(fds, SIGNER_CHANNELS, -1) < 0) {
+        if (poll(fds, SIGNER_CHANNELS + 1, -1) < 0) {
             if (errno == EINTR) {
                 continue;
             }
@@ -328,7 +427,9 @@ static int serve(struct child *child, struct desk *desk) {
         }
         enum signer_channel channel =
             fds[CHANNEL_COMMITTER].revents != 0 ? CHANNEL_COMMITTER : CHANNEL_ANSWERS;
-        enum status status = serve_one(fds[channel].fd, channel, child, desk);
+        enum status status = fds[KEEPER].revents != 0
+                                 ? serve_keeper(child)
+                                 : serve_one(fds[channel].fd, channel, child, desk);
         if (status != STATUS_OK) {
             return status == STATUS_END ? EXIT_SUCCESS : EXIT_FAILURE;
         }
@@ -347,7 +448,8 @@ static enum status say_hello(const struct child *child, struct desk *desk, enum 
     for (size_t i = 0; i < child->num_authorities; i++) {
         const struct authority *authority = &child->authority[i];
         write_u8(&w, (uint8_t)authority->profile);
-        write_u8(&w, authority->signs ? 1 : 0);
+        write_u64be(&w, (uint64_t)authority->signs_from);
+        write_u64be(&w, (uint64_t)authority->retires);
         write_u16be(&w, (uint16_t)authority->der_len);
         write_bytes(&w, bytes_of(authority->der, authority->der_len));
     }
@@ -355,38 +457,15 @@ static enum status say_hello(const struct child *child, struct desk *desk, enum 
     return closed == STATUS_OK ? signer_frame_send(FIRST_CHANNEL, writer_bytes(&w)) : closed;
 }
 
-/* Nothing of the parent's stays but the channel; signals for the whole gateway leave us to our
- * parent, which has requests to finish: its end is ours. */
-static bool leave_parent(const int fd[static SIGNER_CHANNELS], int parent_pid) {
-    static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGPIPE};
-    enum { OUT_OF_THE_WAY = 64, LAST_CHANNEL = FIRST_CHANNEL + SIGNER_CHANNELS - 1 };
-    int moved[SIGNER_CHANNELS];
-    for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++) {
-        (void)signal(ignored[i], SIG_IGN);
-    }
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || getppid() != parent_pid) {
-        return false;
-    }
-    for (int i = 0; i < SIGNER_CHANNELS; i++) { /* either may stand where the other has to go */
-        moved[i] = fcntl(fd[i], F_DUPFD, OUT_OF_THE_WAY);
-        if (moved[i] < 0) {
-            return false;
-        }
-    }
-    for (int i = 0; i < SIGNER_CHANNELS; i++) {
-        if (dup2(moved[i], FIRST_CHANNEL + i) < 0) {
-            return false;
-        }
-    }
-    return close_range(LAST_CHANNEL + 1, ~0u, 0) == 0;
-}
-
-_Noreturn void signer_child_run(const int fd[static SIGNER_CHANNELS],
-                                const struct signer_options *options, int parent_pid) {
+_Noreturn void signer_child_run(const int fd[static SIGNER_CHANNELS], int keeper_fd,
+                                const struct signer_options *options, int keeper_pid) {
+    const int kept[] = {
+        [CHANNEL_COMMITTER] = fd[0], [CHANNEL_ANSWERS] = fd[1], [KEEPER] = keeper_fd};
     struct detail detail = {0};
     struct child *child = calloc(1, sizeof *child);
     struct desk *desk = calloc(1, sizeof *desk); /* pages that nobody writes to take no memory */
-    if (child == NULL || desk == NULL || !leave_parent(fd, parent_pid)) {
+    if (child == NULL || desk == NULL ||
+        !signer_detach(kept, sizeof kept / sizeof kept[0], keeper_pid)) {
         _exit(EXIT_FAILURE);
     }
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* signer_confine insists on it */

@@ -7,10 +7,11 @@
 #include "server/credential/signer_wire.h"
 
 /* Becomes the signer: reads the keys, confines itself, says hello on the committer's channel and
- * serves until a channel closes or a frame is not well-formed. `fd` by enum signer_channel. Never
+ * serves until a channel closes or a frame is not well-formed, or until its keeper has another one
+ * take over. `fd` by enum signer_channel, `keeper_fd` is the keeper's (signer_keeper.h). Never
  * returns. */
-_Noreturn void signer_child_run(const int fd[static SIGNER_CHANNELS],
-                                const struct signer_options *options, int parent_pid);
+_Noreturn void signer_child_run(const int fd[static SIGNER_CHANNELS], int keeper_fd,
+                                const struct signer_options *options, int keeper_pid);
 
 /* From here on: no new file, process, privilege or core file, and of the system calls only read,
  * sendto, poll, memory, time, randomness and exit; any other ends the process. Cannot be undone.
@@ -23,7 +24,8 @@ struct authority {
     uint8_t id[AUTHORITY_RAW_ID];
     uint8_t der[CERTIFICATE_DER_MAX];
     size_t der_len;
-    bool signs;
+    int64_t signs_from;  /* unix seconds; it does until another one of the profile signs */
+    int64_t retires;     /* nothing is signed from then on; 0: not known */
     uint64_t crl_number; /* of the latest list that it signed; 0: none yet */
 };
 
@@ -32,6 +34,7 @@ struct crl_build;  /* signer_crl_child.c */
 
 struct child {
     const char *trust_domain;
+    int64_t now;            /* of the request: who signs is the same throughout it */
     const char *public_url; /* NULL: credentials say that nothing tells of their revocation */
     struct authority authority[SIGNER_AUTHORITIES_MAX];
     size_t num_authorities;
@@ -41,9 +44,10 @@ struct child {
     struct crl_build *crl; /* NULL: there was none yet */
 };
 
-/* The one that signs what is issued now; never NULL for IDENTITY and ACCESS once all is loaded. */
+/* The one that signs what is issued by child->now; NULL: that of ACCESS is to come, after the clock was
+ * set back. */
 const struct authority *child_authority(const struct child *child, enum profile profile);
-/* NULL: none has this id. */
+/* NULL: none that is not retired has this id. */
 const struct authority *child_authority_by_id(const struct child *child,
                                               const uint8_t id[static AUTHORITY_RAW_ID]);
 struct issuer authority_issuer(const struct authority *authority);

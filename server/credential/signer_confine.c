@@ -34,7 +34,7 @@ static bool limit(__rlimit_resource_t resource, rlim_t value) {
 
 enum status signer_confine(struct detail *detail) {
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-        !limit(RLIMIT_CORE, 0) || !limit(RLIMIT_NOFILE, SIGNER_CHANNELS) ||
+        !limit(RLIMIT_CORE, 0) || !limit(RLIMIT_NOFILE, SIGNER_CHANNELS + 1) ||
         !limit(RLIMIT_NPROC, 0) || !limit(RLIMIT_FSIZE, 0)) {
         return status_fail(detail, STATUS_INTERNAL, "the signer cannot be confined: %s",
                            strerror(errno));

@@ -1,8 +1,8 @@
 /* What parent and child of the signer say to each other: frames on a stream socket, big-endian.
  *
  *   frame    u32 length of what follows, u8 version, u8 type, body
- *   hello    u8 status, u16+text, u8 number of authorities, each: u8 profile, u8 1 when it signs
- *            now, u16+DER of its certificate
+ *   hello    u8 status, u16+text, u8 number of authorities, each: u8 profile, u64 signs from,
+ *            u64 retires (0: not known), u16+DER of its certificate; identity's, then epochs by age
  *   request  u16 number of jobs, each: u8 profile, 32 bytes device id, u64 not before,
  *            u64 not after, 16 bytes serial, u16+tier, u16+segment, u16+SPKI
  *   reply    u16 number, the same, each: u8 status, u16+DER when OK, u16+text otherwise; then the
@@ -26,7 +26,7 @@ enum {
     SIGNER_REPLY_MAX = SIGNER_HEAD_LEN + 2 + SIGNER_BATCH_MAX * (1 + 2 + CERTIFICATE_DER_MAX) +
                        2 * AUTHORITY_RAW_ID,
     SIGNER_HELLO_MAX = SIGNER_HEAD_LEN + 1 + 2 + SIGNER_TEXT_MAX + 1 +
-                       SIGNER_AUTHORITIES_MAX * (2 + 2 + CERTIFICATE_DER_MAX),
+                       SIGNER_AUTHORITIES_MAX * (1 + 8 + 8 + 2 + CERTIFICATE_DER_MAX),
     SIGNER_ANSWERS_MAX = 16 << 20 /* a frame of the other channel */
 };
 enum signer_frame {

@@ -86,7 +86,9 @@ models() { as admin admin /v1/models | jq -r '.items[].name'; }
 add_model() {
     as admin admin /v1/models -f -o /dev/null -H 'Content-Type: application/json' -d "{\"name\":\"$1\"}"
 }
-signer() { awk '{ print $1 }' "/proc/$pid/task/$pid/children"; }
+child_of() { awk '{ print $1 }' "/proc/$1/task/$1/children"; }
+keeper() { child_of "$pid"; }
+signer() { child_of "$(keeper)"; }
 
 # --- configuration ---
 "$gatehouse" init "$g" --listen 127.0.0.1:0 >"$dir/init" 2>&1 || {
@@ -264,8 +266,13 @@ claim 'a signer that is killed ends the gateway with another status than 0' [ $c
 claim 'and the log says why' grep -q '"event":"signer_gone"' "$dir/log"
 
 start
+kill -KILL "$(keeper)"
+reap
+claim 'and so does one whose keeper is killed' [ $code -ne 0 ]
+
+start
 child=$(signer)
-kill -TERM "$child"
+kill -TERM "$child" "$(keeper)"
 sleep 0.3
 claim 'a signal that was meant for the gateway leaves the signer alone' kill -0 "$child"
 add_model kept-through-a-kill

@@ -31,7 +31,7 @@ static size_t make_spki(uint8_t out[static KEY_SPKI_MAX], struct private_key **k
     return w.len;
 }
 
-static void make_authority(const char *folder, const char *name) {
+void signer_fixture_authority(const char *folder, const char *name) {
     struct private_key *key;
     struct detail detail = {0};
     uint8_t spki[KEY_SPKI_MAX], der[CERTIFICATE_DER_MAX];
@@ -58,8 +58,8 @@ static void make_authority(const char *folder, const char *name) {
 struct signer *signer_fixture_start(const char *folder) {
     static const char *const names[] = {"identity.key", "identity.pem", "access.key", "access.pem"};
     char path[4][160];
-    make_authority(folder, "identity");
-    make_authority(folder, "access");
+    signer_fixture_authority(folder, "identity");
+    signer_fixture_authority(folder, "access");
     for (size_t i = 0; i < 4; i++) {
         (void)snprintf(path[i], sizeof path[i], "%s/%s", folder, names[i]);
     }

@@ -5,6 +5,8 @@
 
 #include "server/credential/signer.h"
 
+/* FOLDER/NAME.key and NAME.pem: a new authority. */
+void signer_fixture_authority(const char *folder, const char *name);
 struct signer *signer_fixture_start(const char *folder);
 /* A job for an access credential of an hour, for the n-th sample device; good unless changed. */
 struct sign_job sample_job(unsigned n);

@@ -440,17 +440,19 @@ static pid_t raw_child_with(int *fd, int *other) {
     static struct signer_options options;
     static uint8_t hello[SIGNER_HELLO_MAX];
     struct bytes body;
-    int ends[2], answers[2];
+    int ends[2], answers[2], keepers[2]; /* one end of the last stays open until the test ends */
     options = good_options();
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, answers), 0);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, keepers), 0);
     pid_t parent = getpid(), pid = fork();
     if (pid == 0) {
         const int theirs[] = {ends[1], answers[1]};
-        signer_child_run(theirs, &options, (int)parent);
+        signer_child_run(theirs, keepers[1], &options, (int)parent);
     }
     (void)close(ends[1]);
     (void)close(answers[1]);
+    (void)close(keepers[1]);
     ck_assert_int_gt(pid, 0);
     ck_assert_int_eq(signer_frame_receive(ends[0], SIGNER_HELLO, hello, sizeof hello, 10000, &body),
                      STATUS_OK);
@@ -799,10 +801,10 @@ START_TEST(signer_runs_filtered_without_new_privileges_and_with_its_channels_onl
     /* Root may look into a process that is not dumpable; others may not even that. */
     if (geteuid() == 0) {
         /* poll wants a limit as large as what it waits for; both numbers are taken. */
-        lab_run("test \"$(ls /proc/%d/fd | xargs)\" = '0 1'; "
+        lab_run("test \"$(ls /proc/%d/fd | xargs)\" = '0 1 2'; "
                 "test \"$(readlink /proc/%d/fd/0 /proc/%d/fd/1 | grep -c '^socket:')\" = 2; "
                 "grep -q 'Max core file size  *0  *0' /proc/%d/limits; "
-                "grep -q 'Max open files  *2  *2' /proc/%d/limits",
+                "grep -q 'Max open files  *3  *3' /proc/%d/limits",
                 (int)pid, (int)pid, (int)pid, (int)pid, (int)pid);
     } else {
         ck_assert(!lab_try("ls /proc/%d/fd", (int)pid));
