@@ -3,6 +3,8 @@
 #include "api/access.h"
 #include "api/identify.h"
 #include "api/idevid.h"
+#include "api/proxy/authorize.h"
+#include "api/proxy/verified.h"
 #include "server/base/clock.h"
 
 #include <stdio.h>
@@ -40,6 +42,11 @@ static void *worker_new(void *context, unsigned worker) {
             return NULL;
         }
     }
+    if (plane->plane == PLANE_PROXY &&
+        verified_new(&w->verified, plane->api->options.signer) != STATUS_OK) {
+        free(w);
+        return NULL;
+    }
     w->registered = is_first_plane(plane);
     if (w->registered) {
         fleet_thread_enter();
@@ -51,6 +58,7 @@ static void worker_free(void *worker) {
     struct api_worker *w = worker;
     if (w != NULL) {
         store_reader_free(w->reader);
+        verified_free(w->verified);
         if (w->registered) {
             fleet_thread_leave();
         }
@@ -177,6 +185,10 @@ static bool admit_request(struct request *r) {
     if (!take_route(r)) {
         return false;
     }
+    if (r->route->any) {
+        x->sink = &authorize_sink;
+        return true;
+    }
     if (r->route->body_rule != BODY_NONE && !takes_type(r)) {
         (void)problem(x, PROBLEM_UNSUPPORTED_MEDIA_TYPE);
         return false;
@@ -192,6 +204,7 @@ static void admit(void *context, struct http_exchange *x) {
     struct request *r = arena_alloc(x->arena, sizeof *r);
     if (r == NULL) {
         (void)problem(x, PROBLEM_INTERNAL);
+        authorize_settle(plane, x);
         return;
     }
     r->x = x;
@@ -200,6 +213,7 @@ static void admit(void *context, struct http_exchange *x) {
     r->plane = plane->plane;
     x->state = r;
     (void)admit_request(r);
+    authorize_settle(plane, x);
 }
 
 static bool read_body(struct request *r) {
@@ -220,8 +234,7 @@ static bool read_body(struct request *r) {
     return r->body != NULL;
 }
 
-static enum http_next handle(void *context, struct http_exchange *x) {
-    (void)context;
+static enum http_next handle_request(struct http_exchange *x) {
     struct request *r = x->state;
     if (r == NULL || r->route == NULL) {
         return problem(x, PROBLEM_INTERNAL); /* nothing is handled that was not admitted */
@@ -234,6 +247,12 @@ static enum http_next handle(void *context, struct http_exchange *x) {
         return HTTP_ANSWER;
     }
     return r->route->handle(r);
+}
+
+static enum http_next handle(void *context, struct http_exchange *x) {
+    enum http_next next = handle_request(x);
+    authorize_settle(context, x);
+    return next;
 }
 
 enum http_next dispatch_again(struct request *r, const struct route_match *match,
@@ -267,8 +286,8 @@ static void refuse(void *context, struct http_exchange *x, enum http_refusal why
         [HTTP_REFUSED_HEADERS] = PROBLEM_HEADERS_TOO_LARGE,
         [HTTP_REFUSED_INTERNAL] = PROBLEM_INTERNAL,
     };
-    (void)context;
     (void)problem(x, kinds[why]);
+    authorize_settle(context, x);
 }
 
 /* One line a request: no query, no body, no path that the table does not have. */
@@ -279,7 +298,8 @@ static void log_end(const struct api_plane *plane, const struct http_exchange *x
     unsigned class = x->status / 100 < STATUS_CLASSES ? x->status / 100 : 0;
     atomic_fetch_add_explicit(&api->counters.requests[plane->plane][class], 1,
                               memory_order_relaxed);
-    bool quiet = route != NULL && route->frequent && x->status == 200;
+    /* Who presents no certificate at all is not worth a line, either. */
+    bool quiet = route != NULL && route->frequent && (x->status == 200 || x->status == 401);
     enum log_level level = x->status >= 500 ? LOG_WARNING : quiet ? LOG_DEBUG : LOG_INFO;
     if (api->options.log == NULL || level < api->options.log->level) {
         return;
@@ -305,7 +325,8 @@ void dispatch_service(struct http_service *out, struct api_plane *plane) {
     bool rows = false;
     for (size_t i = 0; i < routes_all()->num; i++) {
         const struct route *route = &routes_all()->route[i];
-        rows = rows || (route->plane == plane->plane && route->body_rule == BODY_ROWS);
+        rows =
+            rows || (route->plane == plane->plane && (route->body_rule == BODY_ROWS || route->any));
     }
     *out = (struct http_service){.context = plane,
                                  .sink_max = rows ? BODY_ROWS_MAX : 0,

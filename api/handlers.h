@@ -23,6 +23,7 @@ enum http_next est_enroll(struct request *r);
 extern const struct shape decisions_shape;
 enum http_next decision_show(struct request *r);
 enum http_next decisions_batch(struct request *r);
+enum http_next authorize(struct request *r);
 
 /* public */
 enum http_next health_show(struct request *r);
@@ -124,6 +125,12 @@ enum http_next proxy_create(struct request *r);
 enum http_next proxy_show(struct request *r);
 enum http_next proxy_update(struct request *r);
 enum http_next proxy_delete(struct request *r);
+extern const struct shape access_policy_create_shape, access_policy_update_shape;
+enum http_next access_policy_list(struct request *r);
+enum http_next access_policy_create(struct request *r);
+enum http_next access_policy_show(struct request *r);
+enum http_next access_policy_update(struct request *r);
+enum http_next access_policy_delete(struct request *r);
 extern const struct shape audit_query_shape;
 enum http_next audit_list(struct request *r);
 extern const struct shape audit_checkpoint_query_shape;

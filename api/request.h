@@ -12,6 +12,7 @@
 struct background;
 struct limiter;
 struct lockout;
+struct verified;
 
 struct api_plane { /* the context of one plane's http_service */
     struct api *api;
@@ -20,9 +21,18 @@ struct api_plane { /* the context of one plane's http_service */
 };
 
 enum { STATUS_CLASSES = 6 };
+enum authorize_outcome { /* of /v1/authorize */
+                         AUTHORIZE_ALLOWED,
+                         AUTHORIZE_NO_CERTIFICATE, /* 401 */
+                         AUTHORIZE_DENIED,         /* the device, or the proxy's request */
+                         AUTHORIZE_REFUSED,        /* the certificate's header */
+                         AUTHORIZE_FAILED,         /* nothing was found out */
+                         NUM_AUTHORIZE_OUTCOMES
+};
 struct api_counters { /* written by workers, read for /metrics */
     _Atomic uint64_t requests[NUM_PLANES][STATUS_CLASSES];
     _Atomic uint64_t decisions_allow, decisions_deny;
+    _Atomic uint64_t authorized[NUM_AUTHORIZE_OUTCOMES], dialect_refusals[NUM_DIALECTS];
     _Atomic uint64_t trusted, untrusted, evidence_refused;
     _Atomic uint64_t enrolments, enrolments_again, enrolments_pending, enrolments_refused;
     _Atomic uint64_t ak_in_use, ak_revoked; /* refused for a key that is cloned, or was replaced */
@@ -43,6 +53,7 @@ struct api {
 struct api_worker { /* one plane's on one worker thread */
     struct api *api;
     struct store_reader *reader; /* NULL on planes that read nothing */
+    struct verified *verified;   /* proxy plane (api/proxy/verified.h) */
     bool registered;             /* with the fleet table, for the thread */
 };
 

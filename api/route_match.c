@@ -94,6 +94,11 @@ static bool path_matches(const struct route *route, const char *path, struct rou
     return *path == '\0';
 }
 
+static bool begins_with(const char *path, const char *start) {
+    size_t len = strlen(start);
+    return strncmp(path, start, len) == 0 && (path[len] == '\0' || path[len] == '/');
+}
+
 void routes_match(struct route_match *out, const struct route_table *table, enum config_plane plane,
                   enum http_method method, const char *path) {
     enum http_method wanted = method == HTTP_HEAD ? HTTP_GET : method;
@@ -101,11 +106,12 @@ void routes_match(struct route_match *out, const struct route_table *table, enum
     for (size_t i = 0; i < table->num; i++) {
         const struct route *route = &table->route[i];
         struct route_match found = {.route = route};
-        if (route->plane != plane || !path_matches(route, path, &found)) {
+        if (route->plane != plane ||
+            !(route->any ? begins_with(path, route->pattern) : path_matches(route, path, &found))) {
             continue;
         }
         unsigned methods = out->methods | 1u << route->method;
-        if (route->method == wanted) {
+        if (route->any || route->method == wanted) {
             *out = found;
             out->methods = methods;
             return;
@@ -170,6 +176,17 @@ static bool patterns_overlap(const struct route *first, const struct route *seco
     }
 }
 
+static bool routes_overlap(const struct route *a, const struct route *b) {
+    if (a->plane != b->plane) {
+        return false;
+    }
+    if (a->any || b->any) {
+        return (a->any && begins_with(b->pattern, a->pattern)) ||
+               (b->any && begins_with(a->pattern, b->pattern));
+    }
+    return a->method == b->method && patterns_overlap(a, b);
+}
+
 static const char *route_fault(const struct route *route) {
     unsigned allowed = roles_of_plane(route->plane);
     if (!pattern_is_valid(route->pattern)) {
@@ -200,6 +217,10 @@ static const char *route_fault(const struct route *route) {
     if (route->body_rule == BODY_ROWS && route->admit == NULL) {
         return "nobody takes its rows";
     }
+    if (route->any && (route->plane != PLANE_PROXY || route->body_rule != BODY_NONE ||
+                       route->query != NULL || strchr(route->pattern, '{') != NULL)) {
+        return "it takes anything, and reads some of it";
+    }
     if (route->two_person != 0 && (route->plane != PLANE_ADMIN || route->method == HTTP_GET)) {
         return "it takes two people, and changes nothing that operators may change";
     }
@@ -217,7 +238,7 @@ enum status routes_check(const struct route_table *table, struct detail *detail)
         }
         for (size_t j = 0; j < i; j++) {
             const struct route *b = &table->route[j];
-            if (a->plane == b->plane && a->method == b->method && patterns_overlap(a, b)) {
+            if (routes_overlap(a, b)) {
                 return status_fail(detail, STATUS_INVALID, "route %s %s stands twice (%s)",
                                    http_method_name(a->method), a->pattern, b->pattern);
             }

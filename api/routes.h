@@ -52,6 +52,8 @@ struct route {
                                   when a second operator approves it. A handler that ends with
                                   change_submit needs to know nothing of this. 0: none */
     bool frequent;             /* logged at level debug when all went well */
+    bool any; /* takes every method, the pattern and every path below it, any query and any body, of
+                 which nothing is looked at; the method here is what the contract calls it by */
     bool (*admit)(
         struct request *r); /* NULL, or: may it go on to read the body? Else it answered */
 };
@@ -72,8 +74,9 @@ struct route_match {
     size_t param_len[ROUTE_MAX_PARAMS], num_params;
     unsigned methods; /* bits 1 << enum http_method of every route with this path */
 };
-/* HEAD finds the route of GET. A parameter is 1 to ROUTE_MAX_PARAM bytes of [A-Za-z0-9._-]:
- * anything else, and so anything percent-encoded, is no match; but for a suffix. */
+/* HEAD finds the route of GET; any method that of an `any` route, which has no parameters. A parameter
+ * is 1 to ROUTE_MAX_PARAM bytes of [A-Za-z0-9._-]: anything else, and so anything percent-encoded, is no
+ * match; but for a suffix. */
 void routes_match(struct route_match *out, const struct route_table *table, enum config_plane plane,
                   enum http_method method, const char *path);
 const char *http_method_name(enum http_method method);

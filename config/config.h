@@ -4,10 +4,12 @@
 #define GATEHOUSE_CONFIG_H
 
 #include "server/base/arena.h"
+#include "server/base/dialect.h"
 #include "server/base/log.h"
 
 enum config_plane { PLANE_ENROL, PLANE_DEVICE, PLANE_PROXY, PLANE_ADMIN, PLANE_PUBLIC, NUM_PLANES };
 enum { CONFIG_MAX_LISTEN = 4, CONFIG_MAX_EK_TRUST = 32 };
+enum { CONFIG_MAX_UNIX_POLICIES = 16, CONFIG_NAME = 65 }; /* as STORE_NAME: 64 bytes, terminated */
 
 /* What two people have to agree on: bits of config_listener.two_person. */
 enum two_person {
@@ -33,6 +35,10 @@ struct config_listener {                   /* [enrol] [device] [proxy] [admin] [
         idle_ms;         /* written in seconds in the file, "10" or "0.5" */
     unsigned two_person; /* enum two_person; admin */
     const char *url;     /* public: where others reach it; NULL: nowhere that can be named */
+    /* proxy: who asks over its Unix socket; as db/store.h's proxy_row says of a registered one */
+    enum dialect unix_dialect;
+    char unix_policy[CONFIG_MAX_UNIX_POLICIES][CONFIG_NAME];
+    size_t num_unix_policies;
 };
 
 struct config {

@@ -19,7 +19,8 @@ enum {
     ON_TLS = ON_MUTUAL | 1U << PLANE_ENROL,
     ON_ALL = ON_TLS | 1U << PLANE_PUBLIC,
     ON_ADMIN = 1U << PLANE_ADMIN,
-    ON_PUBLIC = 1U << PLANE_PUBLIC
+    ON_PUBLIC = 1U << PLANE_PUBLIC,
+    ON_PROXY = 1U << PLANE_PROXY
 };
 
 #define FIELD(f)       offsetof(struct config, f)
@@ -69,6 +70,8 @@ static const struct setting crl[] = {
 static const struct setting plane[] = {
     {"listen", SETTING_LISTEN, PLANE_FIELD(listen), 0, 0, ON_ALL},
     {"unix_mode", SETTING_MODE, PLANE_FIELD(unix_mode), 0, 0, ON_UNIX},
+    {"unix_dialect", SETTING_DIALECT, PLANE_FIELD(unix_dialect), 0, 0, ON_PROXY},
+    {"unix_policies", SETTING_POLICIES, PLANE_FIELD(unix_policy), 0, 0, ON_PROXY},
     {"certificate", SETTING_FILE, PLANE_FIELD(certificate), 0, 0, ON_TLS},
     {"key", SETTING_FILE, PLANE_FIELD(key), 0, 0, ON_TLS},
     {"anchors", SETTING_FILE, PLANE_FIELD(anchors), 0, 0, ON_MUTUAL},
@@ -252,6 +255,26 @@ static enum status add_two_person(struct config *config, const struct section *s
     return status;
 }
 
+static enum status add_policy(struct config *config, const struct section *section,
+                              const char *text, struct detail *detail) {
+    struct config_listener *listener = &config->plane[section->plane];
+    enum status status = value_name(text, CONFIG_NAME - 1, detail);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    for (size_t i = 0; i < listener->num_unix_policies; i++) {
+        if (strcmp(listener->unix_policy[i], text) == 0) {
+            return status_fail(detail, STATUS_MALFORMED, "%s stands twice", text);
+        }
+    }
+    if (listener->num_unix_policies == CONFIG_MAX_UNIX_POLICIES) {
+        return status_fail(detail, STATUS_MALFORMED, "more than %d policies",
+                           CONFIG_MAX_UNIX_POLICIES);
+    }
+    memcpy(listener->unix_policy[listener->num_unix_policies++], text, strlen(text) + 1);
+    return STATUS_OK;
+}
+
 static enum status add_element(struct config *config, const struct section *section,
                                const struct setting *setting, const char *element,
                                const char *folder, struct detail *detail) {
@@ -260,6 +283,8 @@ static enum status add_element(struct config *config, const struct section *sect
         return add_listen(config, section, element, folder, detail);
     case SETTING_TWO_PERSON:
         return add_two_person(config, section, element, detail);
+    case SETTING_POLICIES:
+        return add_policy(config, section, element, detail);
     default:
         return add_ek_trust(config, element, folder, detail);
     }
@@ -296,7 +321,7 @@ static enum status add_elements(struct config *config, const struct section *sec
 
 bool setting_is_list(const struct setting *setting) {
     return setting->kind == SETTING_LISTEN || setting->kind == SETTING_EK_TRUST ||
-           setting->kind == SETTING_TWO_PERSON;
+           setting->kind == SETTING_TWO_PERSON || setting->kind == SETTING_POLICIES;
 }
 
 void setting_clear(struct config *config, const struct section *section,
@@ -308,6 +333,8 @@ void setting_clear(struct config *config, const struct section *section,
         config->plane[section->plane].enabled = false;
     } else if (setting->kind == SETTING_TWO_PERSON) {
         config->plane[section->plane].two_person = 0;
+    } else if (setting->kind == SETTING_POLICIES) {
+        config->plane[section->plane].num_unix_policies = 0;
     }
 }
 
@@ -366,6 +393,8 @@ static enum status read_number(int64_t *out, const struct setting *setting, cons
         return value_yes_no(out, text, detail);
     case SETTING_LEVEL:
         return value_word(out, text, levels, detail);
+    case SETTING_DIALECT:
+        return value_word(out, text, dialect_names, detail);
     default:
         return value_word(out, text, forms, detail);
     }
@@ -408,6 +437,9 @@ static enum status assign_number(void *target, const struct setting *setting, co
     case SETTING_FORM:
         *(enum log_form *)target = (enum log_form)value;
         break;
+    case SETTING_DIALECT:
+        *(enum dialect *)target = (enum dialect)value;
+        break;
     default:
         *(unsigned *)target = (unsigned)value;
         break;
@@ -428,6 +460,7 @@ enum status setting_assign(struct config *config, const struct section *section,
     case SETTING_LISTEN:
     case SETTING_EK_TRUST:
     case SETTING_TWO_PERSON:
+    case SETTING_POLICIES:
         return add_elements(config, section, setting, text, folder, detail);
     case SETTING_FILE:
         return file_name(config, (const char **)target, text, folder);

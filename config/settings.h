@@ -11,6 +11,8 @@ enum setting_kind {
     SETTING_EK_TRUST,   /* files into ek_trust */
     SETTING_LISTEN,     /* addresses into listen */
     SETTING_TWO_PERSON, /* words into two_person */
+    SETTING_POLICIES,   /* names into unix_policy */
+    SETTING_DIALECT,    /* enum dialect */
     SETTING_COUNT,      /* unsigned */
     SETTING_SIZE,       /* size_t, bytes */
     SETTING_MS,         /* unsigned */
@@ -37,7 +39,7 @@ struct section {
     int plane; /* -1: not a plane's */
 };
 
-enum { NUM_SECTIONS = 8 + NUM_PLANES, MAX_SETTINGS = 16 };
+enum { NUM_SECTIONS = 8 + NUM_PLANES, MAX_SETTINGS = 24 };
 extern const struct section config_sections[NUM_SECTIONS];
 
 /* NULL: there is none. */

@@ -131,6 +131,19 @@ enum status value_word(int64_t *out, const char *text, const char *const *words,
     return status_fail(detail, STATUS_MALFORMED, "\"%.*s\" is none of: %s", SHOWN, text, list);
 }
 
+enum status value_name(const char *text, size_t max, struct detail *detail) {
+    static const char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    size_t len = strlen(text);
+    if (len == 0 || len > max || strspn(text, letters) != len || strchr("._-", text[0]) != NULL) {
+        return status_fail(detail, STATUS_MALFORMED,
+                           "\"%.*s\" is not a name: 1 to %zu of A-Z, a-z, 0-9, '.', '_' and '-', "
+                           "the first a letter or digit",
+                           SHOWN, text, max);
+    }
+    return STATUS_OK;
+}
+
 enum status value_trust_domain(const char *text, struct detail *detail) {
     size_t len = strlen(text);
     if (len > TRUST_DOMAIN_MAX) {

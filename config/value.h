@@ -19,6 +19,9 @@ MUST_USE enum status value_yes_no(int64_t *out, const char *text, struct detail 
 MUST_USE enum status value_word(int64_t *out, const char *text, const char *const *words,
                                 struct detail *detail);
 
+/* A name as the API gives them: 1 to `max` of [A-Za-z0-9._-], the first a letter or digit. */
+MUST_USE enum status value_name(const char *text, size_t max, struct detail *detail);
+
 /* A trust domain name (SPIFFE-ID, section 2.1): lower-case letters, digits, dots, dashes and
  * underscores; at most 128 bytes, as in the certificate profiles. */
 enum { TRUST_DOMAIN_MAX = 128 };

@@ -13,6 +13,7 @@
 #define GATEHOUSE_DB_STORE_H
 
 #include "server/base/arena.h"
+#include "server/base/dialect.h"
 
 enum { STORE_ID = 33, STORE_NAME = 65, STORE_SERIAL = 33, STORE_SEGMENT = 64 };
 enum { STORE_AUTHORITY = 17 }; /* server/credential/signer.h: 16 hex digits */
@@ -790,12 +791,15 @@ struct operator_row {
     struct operator_certificate certificate[OPERATOR_MAX_CERTIFICATES]; /* oldest first */
     size_t num_certificates;                                            /* at least 1 */
 };
+enum { PROXY_POLICIES_MAX = 16 };
 struct proxy_row {
     char name[STORE_NAME];
-    char dialect[17]; /* "none" until forward authentication binds one */
+    enum dialect dialect; /* of the certificates that it hands on */
     uint8_t certificate_sha256[32];
     bool disabled;
     int64_t created, updated;
+    char policy[PROXY_POLICIES_MAX][STORE_NAME]; /* that it may ask for; the first is its default */
+    size_t num_policies;
 };
 MUST_USE enum status store_operator_get(struct store_reader *, struct operator_row *out,
                                         const char *name);
@@ -825,9 +829,37 @@ MUST_USE enum status store_proxy_get(struct store_reader *, struct proxy_row *ou
                                      const char *name);
 MUST_USE enum status store_proxy_list(struct store_reader *, struct arena *, struct proxy_row **out,
                                       size_t *num, struct store_page page);
+/* CONFLICT: the certificate is another's, or there is no such policy. */
 MUST_USE enum status store_proxy_put(struct store_writer *, const struct proxy_row *row,
                                      bool replace);
 MUST_USE enum status store_proxy_delete(struct store_writer *, const char *name);
+
+/* --- access policies: what a proxy may ask of a device that may pass --- */
+enum { ACCESS_POLICY_MODELS_MAX = 64, ACCESS_POLICY_SEGMENTS_MAX = 64 };
+struct access_policy_row {
+    char name[STORE_NAME];
+    char description[257];
+    int min_tier;                       /* enum tier: it or a higher one; 0: any */
+    enum key_protection key_protection; /* at least this */
+    char (*model)[STORE_NAME];          /* one of these; none: any */
+    size_t num_models;
+    char (*segment)[STORE_SEGMENT]; /* likewise */
+    size_t num_segments;
+    int64_t created, updated, version; /* as a model's */
+};
+MUST_USE enum status store_access_policy_get(struct store_reader *, struct arena *,
+                                             struct access_policy_row *out, const char *name);
+MUST_USE enum status store_access_policy_list(struct store_reader *, struct arena *,
+                                              struct access_policy_row **out, size_t *num,
+                                              struct store_page page); /* after: name */
+/* CONFLICT: the name is taken; LIMIT: more models or segments than the row may have. */
+MUST_USE enum status store_access_policy_insert(struct store_writer *,
+                                                const struct access_policy_row *row);
+/* row->version is the one read; CONFLICT otherwise. */
+MUST_USE enum status store_access_policy_update(struct store_writer *,
+                                                const struct access_policy_row *row);
+MUST_USE enum status store_access_policy_delete(struct store_writer *,
+                                                const char *name); /* CONFLICT: a proxy names it */
 
 /* --- requests that wait for a second person --- */
 enum approval_state {

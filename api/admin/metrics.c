@@ -73,6 +73,26 @@ static void put_outcomes(struct writer *out, const struct api_counters *counters
     put_labelled(out, "ak_conflicts_total", "kind", "revoked", read_counter(&counters->ak_revoked));
 }
 
+static void put_authorized(struct writer *out, const struct api_counters *counters) {
+    static const char *const outcomes[NUM_AUTHORIZE_OUTCOMES] = {[AUTHORIZE_ALLOWED] = "allowed",
+                                                                 [AUTHORIZE_NO_CERTIFICATE] =
+                                                                     "no_certificate",
+                                                                 [AUTHORIZE_DENIED] = "denied",
+                                                                 [AUTHORIZE_REFUSED] = "refused",
+                                                                 [AUTHORIZE_FAILED] = "failed"};
+    put_head(out, "authorize_total", "counter", "Answers of /v1/authorize, by what came of it.");
+    for (size_t i = 0; i < NUM_AUTHORIZE_OUTCOMES; i++) {
+        put_labelled(out, "authorize_total", "outcome", outcomes[i],
+                     read_counter(&counters->authorized[i]));
+    }
+    put_head(out, "dialect_refusals_total", "counter",
+             "Certificate headers that were refused, by the proxy's dialect.");
+    for (enum dialect dialect = DIALECT_NGINX; dialect < NUM_DIALECTS; dialect++) {
+        put_labelled(out, "dialect_refusals_total", "dialect", dialect_names[dialect],
+                     read_counter(&counters->dialect_refusals[dialect]));
+    }
+}
+
 static void put_committer(struct writer *out, const struct committer *committer) {
     struct committer_counters c;
     committer_count(committer, &c);
@@ -154,6 +174,7 @@ enum http_next metrics_show(struct request *r) {
     put(&out, "gatehouse_info{version=\"%s\"} 1\n", GATEHOUSE_VERSION);
     put_requests(&out, &r->api->counters);
     put_outcomes(&out, &r->api->counters);
+    put_authorized(&out, &r->api->counters);
     put_committer(&out, options->committer);
     put_rollouts(&out, rollouts);
     put_fleet(&out, options->table);

@@ -1,17 +1,18 @@
-/* /v1/proxies: who may ask for decisions. */
+/* /v1/proxies: who may ask for decisions, how each hands on its clients' certificates, and which access
+ * policies it may name. */
 #include "api/admin/registered.h"
 
 #include <string.h>
 
-static const struct field create_fields[] = {
-    REGISTERED_NAME,
-    {"dialect", FIELD_TEXT, false, 1, 16, offsetof(struct registered_body, dialect)},
-    REGISTERED_CERTIFICATE,
-    REGISTERED_DISABLED};
-static const struct field update_fields[] = {
-    {"dialect", FIELD_TEXT, false, 1, 16, offsetof(struct registered_body, dialect)},
-    REGISTERED_CERTIFICATE,
-    REGISTERED_DISABLED};
+#define PROXY_FIELDS                                                                               \
+    {"dialect", FIELD_TEXT, false, 1, 16, offsetof(struct registered_body, dialect)}, {            \
+        "policies", FIELD_IDS, false, 0, PROXY_POLICIES_MAX,                                       \
+            offsetof(struct registered_body, policies)                                             \
+    }
+static const struct field create_fields[] = {REGISTERED_NAME, PROXY_FIELDS, REGISTERED_CERTIFICATE,
+                                             REGISTERED_DISABLED};
+static const struct field update_fields[] = {PROXY_FIELDS, REGISTERED_CERTIFICATE,
+                                             REGISTERED_DISABLED};
 const struct shape proxy_create_shape = SHAPE(create_fields, struct registered_body);
 const struct shape proxy_update_shape = SHAPE(update_fields, struct registered_body);
 
@@ -25,7 +26,12 @@ struct proxy_change {
 static void write_proxy(struct json_out *o, const struct proxy_row *row) {
     json_out_object(o, NULL);
     json_out_text(o, "name", row->name);
-    json_out_text(o, "dialect", row->dialect);
+    json_out_text(o, "dialect", dialect_names[row->dialect]);
+    json_out_array(o, "policies");
+    for (size_t i = 0; i < row->num_policies; i++) {
+        json_out_text(o, NULL, row->policy[i]);
+    }
+    json_out_array_end(o);
     json_out_hex(o, "certificate_sha256", bytes_of(row->certificate_sha256, 32));
     json_out_bool(o, "disabled", row->disabled);
     json_out_time(o, "created_at", row->created);
@@ -70,13 +76,62 @@ enum http_next proxy_show(struct request *r) {
     return status == STATUS_OK ? answer_row(r, 200, &row) : answer_status(r, status, NULL);
 }
 
-/* How the proxy hands on a client's certificate; none does yet. */
-static bool check_dialect(struct request *r, const char *dialect) {
-    if (dialect == NULL || strcmp(dialect, "none") == 0) {
-        return true;
-    }
-    (void)problem_detail(r->x, PROBLEM_INVALID_FIELD, "dialect: \"none\"");
+static bool bad_policies(struct request *r, const char *why) {
+    (void)problem_detail(r->x, PROBLEM_INVALID_FIELD, "policies: %s", why);
     return false;
+}
+
+/* Checks what is the proxy's alone. False: answered. */
+static bool check_body(struct request *r, const struct registered_body *body) {
+    enum dialect dialect;
+    if (body->dialect != NULL && !dialect_from_name(&dialect, body->dialect)) {
+        (void)problem_detail(r->x, PROBLEM_INVALID_FIELD,
+                             "dialect: \"none\", \"nginx\", \"envoy_xfcc\", \"traefik\", "
+                             "\"caddy\", \"rfc9440\" or \"fingerprint\"");
+        return false;
+    }
+    for (size_t i = 0; i < body->policies.num; i++) {
+        if (!name_is_valid(body->policies.id[i])) {
+            return bad_policies(r, "names of 1 to 64 of [A-Za-z0-9._-]");
+        }
+        for (size_t j = 0; j < i; j++) {
+            if (strcmp(body->policies.id[i], body->policies.id[j]) == 0) {
+                return bad_policies(r, "one stands twice");
+            }
+        }
+    }
+    return true;
+}
+
+/* Overwrites what the body names; it was checked. */
+static void merge(struct proxy_row *row, const struct registered_body *body) {
+    if (body->dialect != NULL) {
+        (void)dialect_from_name(&row->dialect, body->dialect);
+    }
+    for (size_t i = 0; i < body->policies.num; i++) {
+        text_copy(row->policy[i], sizeof row->policy[i], body->policies.id[i]);
+    }
+    if (body->policies.id != NULL) {
+        row->num_policies = body->policies.num;
+    }
+}
+
+/* Each of its policies has to be there. */
+static enum status check_policies(struct change *c, struct store_writer *writer,
+                                  const struct proxy_row *row, struct detail *detail) {
+    struct access_policy_row policy;
+    for (size_t i = 0; i < row->num_policies; i++) {
+        enum status status = store_access_policy_get(store_writer_reader(writer), c->r->x->arena,
+                                                     &policy, row->policy[i]);
+        if (status == STATUS_NOT_FOUND) {
+            detail_set(detail, "there is no access policy %s", row->policy[i]);
+            return change_fail(c, PROBLEM_UNKNOWN_POLICY, status);
+        }
+        if (status != STATUS_OK) {
+            return status;
+        }
+    }
+    return STATUS_OK;
 }
 
 /* --- creating --- */
@@ -85,14 +140,17 @@ static enum status apply_create(struct change *c, struct store_writer *writer,
                                 struct detail *detail) {
     struct proxy_change *p = (struct proxy_change *)c;
     struct proxy_row old;
-    (void)detail;
     enum status status = store_proxy_get(store_writer_reader(writer), &old, p->row.name);
     if (status == STATUS_OK) {
         return change_fail(c, PROBLEM_ALREADY_EXISTS, STATUS_CONFLICT);
     }
     if (status == STATUS_NOT_FOUND) {
-        status = store_proxy_put(writer, &p->row, false);
+        status = check_policies(c, writer, &p->row, detail);
     }
+    if (status != STATUS_OK) {
+        return status;
+    }
+    status = store_proxy_put(writer, &p->row, false);
     if (status == STATUS_CONFLICT) {
         return change_fail(c, PROBLEM_CERTIFICATE_IN_USE, status);
     }
@@ -116,11 +174,11 @@ enum http_next proxy_create(struct request *r) {
     if (p == NULL) {
         return problem(r->x, PROBLEM_INTERNAL);
     }
-    if (!check_dialect(r, body->dialect) || !registered_read(r, &p->certificate, body, true)) {
+    if (!check_body(r, body) || !registered_read(r, &p->certificate, body, true)) {
         return HTTP_ANSWER;
     }
     text_copy(p->row.name, sizeof p->row.name, body->name);
-    text_copy(p->row.dialect, sizeof p->row.dialect, "none");
+    merge(&p->row, body);
     memcpy(p->row.certificate_sha256, p->certificate.sha256, 32);
     p->row.disabled = body->disabled;
     p->row.created = p->row.updated = change_now(&p->change);
@@ -140,8 +198,11 @@ static enum status get_row(struct change *c, struct store_writer *writer, struct
 static enum status apply_update(struct change *c, struct store_writer *writer,
                                 struct detail *detail) {
     struct proxy_change *p = (struct proxy_change *)c;
-    (void)detail;
     enum status status = get_row(c, writer, &p->row);
+    if (status == STATUS_OK) {
+        merge(&p->row, p->body);
+        status = check_policies(c, writer, &p->row, detail);
+    }
     if (status != STATUS_OK) {
         return status;
     }
@@ -174,8 +235,7 @@ enum http_next proxy_update(struct request *r) {
         return problem(r->x, PROBLEM_INTERNAL);
     }
     p->body = r->body;
-    if (!check_dialect(r, p->body->dialect) ||
-        !registered_read(r, &p->certificate, p->body, false)) {
+    if (!check_body(r, p->body) || !registered_read(r, &p->certificate, p->body, false)) {
         return HTTP_ANSWER;
     }
     return change_submit(&p->change);

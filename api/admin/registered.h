@@ -8,6 +8,7 @@ struct registered_body {
     const char *name, *role, *dialect;
     const char *certificate; /* PEM, or: */
     struct bytes certificate_sha256;
+    struct id_list policies; /* of a proxy; id NULL: not given */
     bool disabled;
 };
 #define REGISTERED_CERTIFICATE                                                                     \

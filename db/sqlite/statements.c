@@ -72,6 +72,8 @@
 #define AUDIT_AFTER_PRUNED       "max(?1, coalesce((SELECT max(through_seq) FROM audit_prune), 0))"
 #define OPERATOR_COLUMNS         "name, role, disabled, created, updated"
 #define REGISTERED_COLUMNS       "certificate_sha256, disabled, created, updated"
+#define ACCESS_POLICY_COLUMNS                                                                      \
+    "name, description, min_tier, key_protection, models, segments, created, updated, version"
 #define APPROVAL_COLUMNS                                                                           \
     "id, state, rule, method, path, query, proposed_by, decided_by, reason, created, expires, "    \
     "decided"
@@ -460,6 +462,20 @@ const char *const statements[NUM_STATEMENTS] = {
     [SQL_PROXY_UPDATE] = "UPDATE proxy SET dialect = ?2, certificate_sha256 = ?3, disabled = ?4,"
                          " updated = ?5 WHERE name = ?1",
     [SQL_PROXY_DELETE] = "DELETE FROM proxy WHERE name = ?",
+    [SQL_PROXY_POLICY_LIST] = "SELECT policy FROM proxy_policy WHERE proxy = ? ORDER BY place",
+    [SQL_PROXY_POLICY_INSERT] = "INSERT INTO proxy_policy (proxy, place, policy) VALUES (?,?,?)",
+    [SQL_PROXY_POLICY_DELETE] = "DELETE FROM proxy_policy WHERE proxy = ?",
+
+    [SQL_ACCESS_POLICY_GET] = "SELECT " ACCESS_POLICY_COLUMNS " FROM access_policy WHERE name = ?",
+    [SQL_ACCESS_POLICY_LIST] =
+        "SELECT " ACCESS_POLICY_COLUMNS " FROM access_policy WHERE name > ? ORDER BY name LIMIT ?",
+    [SQL_ACCESS_POLICY_INSERT] =
+        "INSERT INTO access_policy (" ACCESS_POLICY_COLUMNS ") VALUES (?,?,?,?,?,?,?,?,1)",
+    [SQL_ACCESS_POLICY_UPDATE] =
+        "UPDATE access_policy SET description = ?2, min_tier = ?3, key_protection = ?4,"
+        " models = ?5, segments = ?6, updated = ?7, version = version + 1"
+        " WHERE name = ?1 AND version = ?8",
+    [SQL_ACCESS_POLICY_DELETE] = "DELETE FROM access_policy WHERE name = ?",
 
     [SQL_AUDIT_TIP] = "SELECT seq, hash FROM audit WHERE seq = (SELECT max(seq) FROM audit)",
     [SQL_AUDIT_INSERT] = "INSERT INTO audit (seq, time_ms, actor, action, object, before, after,"

@@ -140,28 +140,60 @@ static size_t base64_groups(uint8_t *out, const char *text, size_t num) {
     return num;
 }
 
+/* What the text decodes to, `len` bytes of them, without its last `padding` characters. Whole groups at
+ * full speed; the last one, and one that is wrong, as they come. False: *offset is where it is wrong. */
+static bool base64_read(uint8_t *out, size_t *offset, const char *text, size_t text_len,
+                        size_t padding) {
+    size_t whole = text_len >= 4 ? base64_groups(out, text, text_len / 4 - 1) * 4 : 0;
+    for (size_t i = whole; i < text_len; i += 4) {
+        size_t num = i + 4 == text_len ? 4 - padding : 4;
+        if (!base64_group(out + i / 4 * 3, text + i, num)) {
+            *offset = i;
+            return false;
+        }
+    }
+    return true;
+}
+
+static size_t base64_padding(const char *text, size_t text_len) {
+    size_t padding = 0;
+    while (padding < 2 && padding < text_len && text[text_len - 1 - padding] == '=') {
+        padding++;
+    }
+    return padding;
+}
+
+enum status base64_decode(uint8_t *out, size_t *out_len, size_t cap, const char *text,
+                          size_t text_len) {
+    size_t offset, padding = base64_padding(text, text_len);
+    if (text_len % 4 != 0) {
+        return STATUS_MALFORMED;
+    }
+    size_t len = text_len / 4 * 3 - padding;
+    if (len > cap) {
+        return STATUS_LIMIT;
+    }
+    if (!base64_read(out, &offset, text, text_len, padding)) {
+        return STATUS_MALFORMED;
+    }
+    *out_len = len;
+    return STATUS_OK;
+}
+
 enum status base64_decode_arena(struct arena *arena, struct bytes *out, const char *text,
                                 size_t text_len, struct detail *detail) {
     if (text_len % 4 != 0) {
         return status_fail(detail, STATUS_MALFORMED,
                            "base64 of %zu characters: not a multiple of 4", text_len);
     }
-    size_t padding = 0;
-    while (padding < 2 && padding < text_len && text[text_len - 1 - padding] == '=') {
-        padding++;
-    }
+    size_t offset, padding = base64_padding(text, text_len);
     size_t len = text_len / 4 * 3 - padding;
     uint8_t *bytes = arena_alloc(arena, len);
     if (bytes == NULL) {
         return status_fail(detail, STATUS_MEMORY, "no room for %zu decoded bytes", len);
     }
-    /* Whole groups at full speed; the last one, and one that is wrong, as they come. */
-    size_t whole = text_len >= 4 ? base64_groups(bytes, text, text_len / 4 - 1) * 4 : 0;
-    for (size_t i = whole; i < text_len; i += 4) {
-        size_t num = i + 4 == text_len ? 4 - padding : 4;
-        if (!base64_group(bytes + i / 4 * 3, text + i, num)) {
-            return status_fail(detail, STATUS_MALFORMED, "not base64 at offset %zu", i);
-        }
+    if (!base64_read(bytes, &offset, text, text_len, padding)) {
+        return status_fail(detail, STATUS_MALFORMED, "not base64 at offset %zu", offset);
     }
     *out = bytes_of(bytes, len);
     return STATUS_OK;

@@ -20,6 +20,10 @@ char *base64_encode_arena(struct arena *arena, struct bytes in); /* NULL on over
  * detail names the offset), MEMORY. */
 MUST_USE enum status base64_decode_arena(struct arena *arena, struct bytes *out, const char *text,
                                          size_t text_len, struct detail *detail);
+/* The same into a buffer of `cap` bytes; on failure what it holds is not defined. LIMIT: it would be
+ * longer; MALFORMED. */
+MUST_USE enum status base64_decode(uint8_t *out, size_t *out_len, size_t cap, const char *text,
+                                   size_t text_len);
 
 /* Well-formed UTF-8 (RFC 3629) without U+0000; an empty view is. */
 bool utf8_is_valid(struct bytes in);

@@ -282,8 +282,7 @@ static enum status register_certificates(const struct init *init, struct store_w
         .updated = init->now,
         .num_certificates = 1
     };
-    struct proxy_row proxy = {
-        .name = "proxy", .dialect = "none", .created = init->now, .updated = init->now};
+    struct proxy_row proxy = {.name = "proxy", .created = init->now, .updated = init->now};
     operator.certificate[0] = init->admin;
     memcpy(proxy.certificate_sha256, init->proxy.sha256, 32);
     int64_t now_ms = clock_unix_ms();

@@ -27,16 +27,17 @@ struct way_in {
 };
 
 struct policy {
-    struct arena arena;          /* owns the arrays */
-    struct policy_model *models; /* by name */
-    struct way_in *ways_in;      /* of operators, by certificate */
-    struct proxy_row *proxies;   /* by certificate */
-    struct compiled **compiled;  /* by id */
+    struct arena arena;               /* owns the arrays */
+    struct policy_model *models;      /* by name */
+    struct way_in *ways_in;           /* of operators, by certificate */
+    struct proxy_row *proxies;        /* by certificate */
+    struct access_policy_row *access; /* by name */
+    struct compiled **compiled;       /* by id */
     struct anchor_bundles bundles;
     struct leaked_keys leaked_keys;
     uint64_t generation, leaked_keys_since;
     struct exceptions exceptions;
-    size_t num_models, num_ways_in, num_proxies, num_compiled;
+    size_t num_models, num_ways_in, num_proxies, num_access, num_compiled;
 };
 
 struct policy_holder {
@@ -100,6 +101,16 @@ const struct proxy_row *policy_proxy(const struct policy *policy, const uint8_t 
     return policy->num_proxies == 0 ? NULL
                                     : bsearch(sha256, policy->proxies, policy->num_proxies,
                                               sizeof *policy->proxies, compare_proxy);
+}
+
+static int compare_access(const void *name, const void *row) {
+    return strcmp(name, ((const struct access_policy_row *)row)->name);
+}
+
+const struct access_policy_row *policy_access(const struct policy *policy, const char *name) {
+    return policy->num_access == 0 ? NULL
+                                   : bsearch(name, policy->access, policy->num_access,
+                                             sizeof *policy->access, compare_access);
 }
 
 const struct policy *policy_read_begin(struct policy_holder *holder) {
@@ -186,6 +197,10 @@ static enum status take_registered(struct policy *out, struct store_reader *read
     }
     if (status == STATUS_OK && out->num_proxies > 0) {
         qsort(out->proxies, out->num_proxies, sizeof *out->proxies, order_proxies);
+    }
+    if (status == STATUS_OK) {
+        status = store_access_policy_list(reader, &out->arena, &out->access, &out->num_access,
+                                          (struct store_page){"", UINT_MAX});
     }
     return status;
 }
@@ -416,7 +431,7 @@ static enum status build(struct policy *out, const struct policy *old,
     if (status == STATUS_OK) {
         status = take_registered(out, reader);
         if (status != STATUS_OK) {
-            detail_set(detail, "cannot read operators and proxies");
+            detail_set(detail, "cannot read operators, proxies and access policies");
         }
     }
     if (status == STATUS_OK) {

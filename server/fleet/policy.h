@@ -1,5 +1,5 @@
-/* The policy in force: models, their compiled baselines, operators and proxies, as one immutable
- * snapshot. The committer replaces it when an administrator changed something; readers keep the one
+/* The policy in force: models, their compiled baselines, operators, proxies and what these may ask,
+ * as one immutable snapshot. The committer replaces it when an administrator changed something; readers keep the one
  * they hold until they let go (RCU). */
 #ifndef GATEHOUSE_FLEET_POLICY_H
 #define GATEHOUSE_FLEET_POLICY_H
@@ -44,6 +44,8 @@ policy_operator(const struct policy *policy,
                 const uint8_t sha256[static 32]); /* by any certificate of it; NULL: none; may
                                                    be disabled */
 const struct proxy_row *policy_proxy(const struct policy *policy, const uint8_t sha256[static 32]);
+const struct access_policy_row *policy_access(const struct policy *policy,
+                                              const char *name); /* NULL: none */
 
 /* Those that were in force when the snapshot was taken; never NULL. */
 const struct exceptions *policy_exceptions(const struct policy *policy);

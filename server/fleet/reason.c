@@ -15,6 +15,11 @@ const char *decision_reason_name(enum decision_reason reason) {
         [REASON_RETIRED] = "retired",
         [REASON_PENDING_APPROVAL] = "pending_approval",
         [REASON_TIER_TOO_LOW] = "tier_too_low",
+        [REASON_UNKNOWN_POLICY] = "unknown_policy",
+        [REASON_POLICY_TIER] = "policy_tier",
+        [REASON_POLICY_MODEL] = "policy_model",
+        [REASON_POLICY_SEGMENT] = "policy_segment",
+        [REASON_POLICY_KEY_PROTECTION] = "policy_key_protection",
     };
     size_t i = (size_t)reason;
     return i < sizeof names / sizeof names[0] ? names[i] : "unknown";

@@ -34,7 +34,13 @@ enum decision_reason {
     REASON_QUARANTINED,
     REASON_RETIRED,
     REASON_PENDING_APPROVAL,
-    REASON_TIER_TOO_LOW /* trusted, and less than its model asks for: standing.h */
+    REASON_TIER_TOO_LOW, /* trusted, and less than its model asks for: standing.h */
+    /* It may pass, and not where it asks to: access_policy.h */
+    REASON_UNKNOWN_POLICY,
+    REASON_POLICY_TIER,
+    REASON_POLICY_MODEL,
+    REASON_POLICY_SEGMENT,
+    REASON_POLICY_KEY_PROTECTION
 };
 const char *
 decision_reason_name(enum decision_reason reason); /* "trusted", "unknown_device", ... */

@@ -116,7 +116,7 @@ static void register_all(struct gateway *g) {
         certificate_sha256_of(row.certificate[0].sha256, roles[i]);
         must(store_operator_put(writer, &row, false), NULL, "operator");
     }
-    struct proxy_row proxy = {.name = "edge", .dialect = "none", .created = clock_unix()};
+    struct proxy_row proxy = {.name = "edge", .created = clock_unix()};
     proxy.updated = proxy.created;
     certificate_sha256_of(proxy.certificate_sha256, "edge");
     must(store_proxy_put(writer, &proxy, false), NULL, "proxy");
@@ -350,8 +350,15 @@ static const char *request_header(const struct http_exchange *x, const char *nam
     } else if (strcasecmp(name, "If-None-Match") == 0) {
         value = c->if_none_match;
     }
+    size_t num = value != NULL, len = strlen(name);
+    for (size_t i = 0; c->headers != NULL && c->headers[i] != NULL; i++) {
+        const char *header = c->headers[i];
+        if (strncasecmp(header, name, len) == 0 && header[len] == ':') {
+            value = num++ == 0 ? header + len + 2 : value;
+        }
+    }
     if (count != NULL) {
-        *count = value != NULL;
+        *count = num;
     }
     return value;
 }

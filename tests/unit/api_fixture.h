@@ -85,8 +85,9 @@ struct call {
     unsigned beside;          /* so many of the same wait for their bodies meanwhile; at most 8 */
     const char *content_type; /* NULL: application/json with a body; "": none */
     const char *if_match;
-    const char *accept;        /* NULL: none */
-    const char *if_none_match; /* likewise */
+    const char *accept;         /* NULL: none */
+    const char *if_none_match;  /* likewise */
+    const char *const *headers; /* more of them, "Name: value" each, up to a NULL; NULL: none */
 };
 /* The caller frees the reply. Nothing but `status` is checked when it is not 0. */
 struct reply call(struct gateway *g, const struct call *what);

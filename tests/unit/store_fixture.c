@@ -166,7 +166,7 @@ struct operator_certificate sample_certificate(const char *seed) {
 }
 
 struct proxy_row sample_proxy(const char *name) {
-    struct proxy_row row = {.dialect = "none", .created = 100, .updated = 100};
+    struct proxy_row row = {.created = 100, .updated = 100};
     (void)snprintf(row.name, sizeof row.name, "%s", name);
     memset(row.certificate_sha256, 'p', 32);
     (void)snprintf((char *)row.certificate_sha256, 32, "%.30s", name);

@@ -166,9 +166,11 @@ START_TEST(every_route_answers_its_own_caller) {
     for (size_t i = 0; i < all->num; i++) {
         const struct route *route = &all->route[i];
         struct reply reply = try_route(route, route->plane, &callers[route->plane], false);
-        ck_assert_msg(reply.status < 500 && reply.status != 403 && reply.status != 405,
-                      "%s %s: %u %s", http_method_name(route->method), route->pattern, reply.status,
-                      reply.text);
+        /* Forward authentication says nothing else; this proxy is bound to no dialect. */
+        bool answers = route->any ? strcmp(reply_text(&reply, "code"), "no_dialect") == 0
+                                  : reply.status != 403;
+        ck_assert_msg(reply.status < 500 && answers && reply.status != 405, "%s %s: %u %s",
+                      http_method_name(route->method), route->pattern, reply.status, reply.text);
         reply_free(&reply);
     }
 }
