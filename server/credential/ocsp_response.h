@@ -22,7 +22,6 @@ bool ocsp_issuer_is_meant(const struct ocsp_issuer *issuer, const struct ocsp_ce
 MUST_USE enum status ocsp_key_hash(uint8_t out[static 20], const struct public_key *key);
 
 enum ocsp_status { OCSP_GOOD = 0, OCSP_REVOKED = 1, OCSP_UNKNOWN = 2 }; /* the tags of CertStatus */
-enum { OCSP_REASON_PRIVILEGE_WITHDRAWN = 9 };                           /* RFC 5280 5.3.1 */
 
 struct ocsp_answer { /* SingleResponse */
     enum hash_alg alg;
@@ -30,7 +29,7 @@ struct ocsp_answer { /* SingleResponse */
     uint8_t serial_len; /* 1..OCSP_SERIAL_MAX */
     enum ocsp_status status;
     int64_t revoked_at;  /* REVOKED; unix seconds */
-    uint8_t reason;      /* REVOKED; CRLReason, 0: none is said */
+    uint8_t reason;      /* REVOKED; CRLReason (crl.h), 0: none is said */
     int64_t next_update; /* unix seconds, after produced_at */
 };
 

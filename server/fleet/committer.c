@@ -262,7 +262,8 @@ static void publish_changes(struct committer *c) {
     if (c->options.feed == NULL) {
         return;
     }
-    enum status status = trust_log_publish(c->options.feed, store_writer_reader(c->writer));
+    enum status status =
+        trust_log_publish(c->options.feed, c->options.table, store_writer_reader(c->writer));
     if (status != STATUS_OK) {
         log_event(c->options.log, LOG_ERROR, "feed_behind", log_str("status", status_name(status)));
     }

@@ -93,7 +93,7 @@ static void take_status(const struct ocsp_responder *responder, const struct ocs
         (standing.authority[0] == '\0' || strcmp(standing.authority, job->authority) == 0)) {
         if (standing.revoked) {
             answer->status = OCSP_REVOKED;
-            answer->reason = OCSP_REASON_PRIVILEGE_WITHDRAWN;
+            answer->reason = (uint8_t)standing.reason;
             answer->revoked_at = standing.revoked_at < now ? standing.revoked_at : now;
         } else if (now < standing.not_after) {
             answer->status = OCSP_GOOD;

@@ -2,8 +2,8 @@
  * from the fleet table, so that a revocation shows in the next one, before it is durable even:
  *
  *   good      in the table, of this authority, not revoked, not over
- *   revoked   in the table and revoked, with the time, also when it is over meanwhile; the reason is
- *             privilegeWithdrawn for all: whatever ended it, that is what a revocation does
+ *   revoked   in the table and revoked, with the time, also when it is over meanwhile; with the reason
+ *             that the revocation list states (crl_reason_of), once it is durable
  *   unknown   never issued; or over, and so neither vouched for nor remembered for long. We do not call
  *             these revoked (RFC 6960 2.2): the two cannot be told apart
  *

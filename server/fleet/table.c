@@ -15,13 +15,15 @@
 #include <string.h>
 
 /* How it is kept. A device, once known, stays; what may change about its standing is one word, so
- * that readers see all of it or none. A credential is immutable but for its revocation;
- * how well its key is guarded, and the tier it was given for, are bits of its flags. Readers
+ * that readers see all of it or none. A credential is immutable but for its revocation,
+ * whose time is written before its flag; how well its key is guarded, the tier it was given for, who
+ * signed it and why it was revoked are bits of its flags. Readers
  * take the word (or the flag) with acquire before they look at anything else: it is written last. */
 
 enum { RAW_ID = 16, RETIRED_MAX = 1024, FIRST_BUCKETS = 1024 };
 enum { BUCKETS_MAX = 1 << 24 };
 enum { CREDENTIAL_REVOKED = 1, CREDENTIAL_KNOWN = 2, CREDENTIAL_KEY_IN_TPM = 4 };
+enum { CREDENTIAL_REASON_SHIFT = 4 };     /* enum crl_reason, in 4 bits */
 enum { CREDENTIAL_TIER_SHIFT = 8 };       /* the tier that it was given for, in 8 bits */
 enum { CREDENTIAL_AUTHORITY_SHIFT = 16 }; /* who signed it: a number of names, in 16 bits */
 static const int64_t LEASE_LAPSED =
@@ -303,6 +305,7 @@ bool fleet_credential_standing(const struct fleet_table *table, struct credentia
                                             .not_after = credential->not_after};
         if (out->revoked) {
             out->revoked_at = atomic_load_explicit(&credential->revoked_at, memory_order_relaxed);
+            out->reason = (enum crl_reason)(flags >> CREDENTIAL_REASON_SHIFT & 0xf);
         }
         names_copy(table->authorities, out->authority, sizeof out->authority,
                    flags >> CREDENTIAL_AUTHORITY_SHIFT);
@@ -473,8 +476,10 @@ enum status fleet_put_credential(struct fleet_table *table, const struct credent
     cds_lfht_node_init(&credential->by_sha256);
     cds_lfht_node_init(&credential->by_serial);
     atomic_store(&credential->revoked_at, (uint32_t)row->revoked);
+    uint32_t reason = row->revoked != 0 ? (uint32_t)crl_reason_of(row->reason) : 0;
     atomic_store(&credential->flags,
-                 CREDENTIAL_KNOWN | authority << CREDENTIAL_AUTHORITY_SHIFT |
+                 CREDENTIAL_KNOWN | reason << CREDENTIAL_REASON_SHIFT |
+                     authority << CREDENTIAL_AUTHORITY_SHIFT |
                      (row->revoked != 0 ? CREDENTIAL_REVOKED : 0U) |
                      (row->key_protection == KEY_IN_TPM ? CREDENTIAL_KEY_IN_TPM : 0U) |
                      ((uint32_t)row->tier & 0xff) << CREDENTIAL_TIER_SHIFT);
@@ -571,6 +576,17 @@ void fleet_revoke_credential(struct fleet_table *table, const char *serial) {
     struct credential *credential = writer_credential(table, raw);
     if (credential != NULL) {
         revoke(credential);
+    }
+}
+
+void fleet_note_reason(struct fleet_table *table, const char *serial, enum crl_reason reason) {
+    uint8_t raw[RAW_ID];
+    if (hex_decode(raw, sizeof raw, serial) != STATUS_OK) {
+        return;
+    }
+    struct credential *credential = writer_credential(table, raw);
+    if (credential != NULL && (atomic_load(&credential->flags) & CREDENTIAL_REVOKED) != 0) {
+        (void)atomic_fetch_or(&credential->flags, (uint32_t)reason << CREDENTIAL_REASON_SHIFT);
     }
 }
 

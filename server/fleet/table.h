@@ -8,7 +8,7 @@
 
 #include "db/store.h"
 #include "server/appraisal/appraisal.h"
-#include "server/credential/profile.h"
+#include "server/credential/crl.h"
 
 struct fleet_table;
 
@@ -82,6 +82,7 @@ struct credential_standing {
     bool revoked;
     int64_t not_before, not_after;
     int64_t revoked_at; /* unix seconds; when it was not in the store yet, the time of the denial */
+    enum crl_reason reason;          /* of the revocation, once it is durable; UNSPECIFIED before */
     char authority[STORE_AUTHORITY]; /* as in credential_row */
 };
 /* False: never issued, or forgotten; then *out is untouched. Never waits. */
@@ -102,6 +103,8 @@ MUST_USE enum status fleet_put_credential(struct fleet_table *table,
 /* Its verdict becomes untrusted, all its credentials are revoked. */
 void fleet_deny_device(struct fleet_table *table, const char *device_id);
 void fleet_revoke_credential(struct fleet_table *table, const char *serial);
+/* Why a credential was revoked; one that was not, or is not in the table, is left alone. */
+void fleet_note_reason(struct fleet_table *table, const char *serial, enum crl_reason reason);
 /* Every credential of a device; of the devices of a model, or with "" of all. Verdicts stay. The
  * whole fleet is looked at for a model. */
 void fleet_revoke_device(struct fleet_table *table, const char *device_id);

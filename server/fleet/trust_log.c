@@ -11,8 +11,18 @@ enum status trust_log_begin(struct feed *feed, struct store_reader *reader) {
     return status;
 }
 
+static void note_reasons(struct fleet_table *table, const struct trust_change_row *row,
+                         size_t num) {
+    for (size_t i = 0; table != NULL && i < num; i++) {
+        if (row[i].change == TRUST_REVOCATION) {
+            fleet_note_reason(table, row[i].serial, crl_reason_of(row[i].reason));
+        }
+    }
+}
+
 /* *more: there may be. */
-static enum status publish_piece(struct feed *feed, struct store_reader *reader, bool *more) {
+static enum status publish_piece(struct feed *feed, struct fleet_table *table,
+                                 struct store_reader *reader, bool *more) {
     struct arena arena;
     arena_init(&arena, ARENA_MAX);
     struct trust_change_row *row = NULL;
@@ -20,6 +30,7 @@ static enum status publish_piece(struct feed *feed, struct store_reader *reader,
     enum status status =
         store_trust_change_list(reader, &arena, &row, &num, feed_newest(feed), PIECE);
     if (status == STATUS_OK && num != 0) {
+        note_reasons(table, row, num);
         feed_publish(feed, row, num, 0);
     }
     *more = num == PIECE;
@@ -27,11 +38,12 @@ static enum status publish_piece(struct feed *feed, struct store_reader *reader,
     return status;
 }
 
-enum status trust_log_publish(struct feed *feed, struct store_reader *reader) {
+enum status trust_log_publish(struct feed *feed, struct fleet_table *table,
+                              struct store_reader *reader) {
     bool more = true;
     enum status status = STATUS_OK;
     for (unsigned num = 0; status == STATUS_OK && more && num < PUBLISHED_MAX; num += PIECE) {
-        status = publish_piece(feed, reader, &more);
+        status = publish_piece(feed, table, reader, &more);
     }
     /* A whole model was revoked, or the like: everybody reads that from the store, in pieces. */
     return status == STATUS_OK && more ? trust_log_begin(feed, reader) : status;

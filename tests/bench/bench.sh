@@ -5,7 +5,7 @@
 #
 #   BENCH_SECONDS=5         how long each load runs
 #   BENCH_DEVICES=1000000   the large fleet; 0 leaves it out
-#   BENCH_ONLY='core rejudge boots enrol register attest audit decision handshake revoke fleet'   a part of it
+#   BENCH_ONLY='core rejudge boots enrol register attest audit decision handshake revoke ocsp fleet'   a part of it
 set -eu
 
 cd "$(dirname "$0")/../.."
@@ -14,7 +14,7 @@ BUILD=${BUILD:-build}
 case $BUILD in /*) ;; *) BUILD=$root/$BUILD ;; esac
 BENCH_SECONDS=${BENCH_SECONDS:-5}
 BENCH_DEVICES=${BENCH_DEVICES:-1000000}
-only=${BENCH_ONLY:-core rejudge boots enrol register attest audit decision handshake revoke fleet}
+only=${BENCH_ONLY:-core rejudge boots enrol register attest audit decision handshake revoke ocsp fleet}
 export BENCH_SECONDS LC_ALL=C TZ=UTC0
 gatehouse=$BUILD/gatehouse
 loadgen=$BUILD/bench/loadgen
@@ -371,6 +371,18 @@ if wanted audit; then
     [ -z "$attestation" ] ||
         result audit "the chain, share of an attestation's CPU" \
             "$(echo "$(value audit 'the chain, of an entry') $attestation" | awk '{ print $1 / 1000 / $2 }')" x 0.05
+fi
+
+if wanted ocsp; then
+    say 'OCSP over keep-alive HTTP, 1,000 credentials: from the cache, and with a nonce signed anew'
+    fleet_starts 1000
+    for nonce in no yes; do
+        if [ $nonce = no ]; then what='from the cache' floor=5000; else what='signed anew' floor=1500; fi
+        measured "$BUILD/bench/ocsp" at="127.0.0.1:$(port_of public)" issuer="$gateway/ca/access.pem" serials="$work/1000.ids" \
+            pids="$(pids_of "$gateway_pid")" what="$what" nonce=$nonce target=$floor
+    done
+    gateway_stop
+    rm -rf "$work/gateway-1000" "$work/1000".*
 fi
 
 if wanted fleet && [ "$BENCH_DEVICES" -gt 0 ]; then

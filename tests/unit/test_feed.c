@@ -197,7 +197,7 @@ static void enrol(unsigned first, unsigned last) {
 }
 
 static enum status fill(void) {
-    return trust_log_publish(feed, store_writer_reader(f.writer));
+    return trust_log_publish(feed, NULL, store_writer_reader(f.writer));
 }
 
 START_TEST(a_feed_begins_where_the_store_ends) {

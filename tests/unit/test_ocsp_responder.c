@@ -157,7 +157,7 @@ START_TEST(a_credential_is_good_until_it_is_revoked) {
     int64_t revoked = clock_unix();
     (void)ask(&row);
     said(OCSP_REVOKED);
-    ck_assert_int_eq(seen.answer[0].reason, OCSP_REASON_PRIVILEGE_WITHDRAWN);
+    ck_assert_int_eq(seen.answer[0].reason, -1);
     ck_assert(seen.answer[0].revoked_at >= now && seen.answer[0].revoked_at <= revoked);
 }
 END_TEST
@@ -202,6 +202,26 @@ START_TEST(what_was_revoked_before_the_start_has_the_time_of_the_store) {
     fleet_revoke_credential(table, row.serial);
     (void)ask(&row);
     ck_assert_int_eq(seen.answer[0].revoked_at, now - 50); /* the first time counts */
+}
+END_TEST
+
+START_TEST(a_reason_is_said_once_it_is_durable_though_an_answer_without_is_cached) {
+    struct credential_row row = row_of(1), known = row_of(2);
+    known.revoked = now - 50;
+    (void)strcpy(known.reason, "retired");
+    put(&row);
+    put(&known);
+    fleet_note_reason(table, row.serial, CRL_SUPERSEDED); /* of what is not revoked: nothing */
+    fleet_revoke_credential(table, row.serial);
+    (void)ask(&row);
+    ck_assert_int_eq(seen.answer[0].reason, -1);
+    ck_assert(ask(&row));
+    fleet_note_reason(table, row.serial, CRL_KEY_COMPROMISE);
+    ck_assert(!ask(&row));
+    said(OCSP_REVOKED);
+    ck_assert_int_eq(seen.answer[0].reason, CRL_KEY_COMPROMISE);
+    (void)ask(&known);
+    ck_assert_int_eq(seen.answer[0].reason, CRL_CESSATION_OF_OPERATION);
 }
 END_TEST
 
@@ -544,6 +564,8 @@ int main(void) {
                         whatever_denies_early_is_in_the_next_answer_though_a_good_one_is_cached, 0,
                         sizeof denials / sizeof denials[0]);
     tcase_add_test(statuses, what_was_revoked_before_the_start_has_the_time_of_the_store);
+    tcase_add_test(statuses,
+                   a_reason_is_said_once_it_is_durable_though_an_answer_without_is_cached);
     tcase_add_test(statuses, a_revocation_of_the_future_is_of_now);
     tcase_add_test(statuses, what_was_never_issued_is_unknown_and_not_cached);
     tcase_add_test(statuses, what_is_over_is_unknown_and_what_was_revoked_stays_so);

@@ -1,5 +1,6 @@
 /* OCSP answers out of the signer: what openssl says of them, and what the child does not sign. */
 #include "server/base/clock.h"
+#include "server/credential/crl.h"
 #include "server/credential/signer_ocsp.h"
 #include "server/crypto/random.h"
 #include "tests/unit/lab.h"
@@ -104,9 +105,9 @@ START_TEST(a_revocation_comes_with_its_time_and_reason) {
     ck_assert_int_eq(seen.answer[0].status, OCSP_REVOKED);
     ck_assert_int_eq(seen.answer[0].revoked_at, job.answer[0].revoked_at);
     ck_assert_int_eq(seen.answer[0].reason, -1);
-    job.answer[0].reason = OCSP_REASON_PRIVILEGE_WITHDRAWN;
+    job.answer[0].reason = CRL_PRIVILEGE_WITHDRAWN;
     see(&seen);
-    ck_assert_int_eq(seen.answer[0].reason, OCSP_REASON_PRIVILEGE_WITHDRAWN);
+    ck_assert_int_eq(seen.answer[0].reason, CRL_PRIVILEGE_WITHDRAWN);
 }
 END_TEST
 
@@ -203,7 +204,7 @@ START_TEST(openssl_believes_the_answer) {
     job.answer[0].status = verdicts[_i / 2].status;
     if (job.answer[0].status == OCSP_REVOKED) {
         job.answer[0].revoked_at = clock_unix() - 5;
-        job.answer[0].reason = OCSP_REASON_PRIVILEGE_WITHDRAWN;
+        job.answer[0].reason = CRL_PRIVILEGE_WITHDRAWN;
     }
     see(&seen);
     lab_write("response", bytes_of(job.der, job.der_len));
