@@ -18,6 +18,8 @@ export LC_ALL=C TZ=UTC0
 . "$demo/device.sh"
 # shellcheck source=deploy/demo/gateway.sh
 . "$demo/gateway.sh"
+# shellcheck source=deploy/demo/proxy.sh
+. "$demo/proxy.sh"
 
 if [ -t 1 ] && [ "${TERM:-dumb}" != dumb ] && [ -z "${NO_COLOR-}" ]; then
     bold=$(printf '\033[1m') dim=$(printf '\033[2m') green=$(printf '\033[32m') red=$(printf '\033[31m') plain=$(printf '\033[0m')
@@ -83,6 +85,16 @@ expect_decision() { # DEVICE "allow trusted"
     found=$(field '"\(.decision) \(.reason)"')
     [ "$found" = "$2" ] || fail "the decision is '$found', not '$2'"
     fact "$(field '"decision: \(.decision), reason: \(.reason), lease until: \(.lease_expires_at)"')"
+}
+
+# page STATUS: what nginx answers the device, which shows the credential that it has.
+page() {
+    credential=$work/edge-1/state/credential
+    called="GET https://localhost:$guard/page"
+    status=$(curl -sS --max-time 30 -o "$answer" -w '%{http_code}' --cacert "$work/server-ca.pem" \
+        --cert "$credential/certificate.pem" --key "$credential/key.pem" "https://localhost:$guard/page" 2>"$work/curl.err") || :
+    [ "$status" = "$1" ] || fail "$called answered $status, not $1: $(head -c 600 "$answer") $(cat "$work/curl.err")"
+    printf '    %s%s%s  %s%s%s\n' "$dim" "$called" "$plain" "$green" "$status" "$plain"
 }
 
 # --- ending ------------------------------------------------------------------------------------------
@@ -162,7 +174,7 @@ done
 chapter 'A device earns a credential'
 
 step 'The device enrols: it shows EK, EK certificate, AK and a certificate request, and its TPM opens what only it can open.'
-must device_configures edge-1 $model
+must device_configures edge-1 $model 'credential_key = file' # for curl, which shows it to a proxy below
 client edge-1 enrol
 client_ends 5 '^pending_approval: '
 id=$(sed -n 's/^pending_approval: device //p' "$said")
@@ -186,6 +198,22 @@ fact "$(openssl x509 -in "$work/edge-1/state/credential/certificate.pem" -noout 
 
 step 'The proxy asks again: the device may pass.'
 expect_decision edge-1 'allow trusted'
+
+guard=''
+if proxy_program nginx >/dev/null; then
+    step 'A web server guards a page: nginx, as the gateway configures it. It asks about each request, and tells the page who comes.'
+    must application_start
+    must proxy_registered nginx nginx
+    guard=$(free_ports 1)
+    # shellcheck disable=SC2046 # words
+    proxy_config nginx "$guard" $(proxy_identity nginx) >"$work/nginx.conf"
+    ran 'gatehouse proxy-config --kind nginx --gateway https://localhost:8443 --server-name localhost ... >nginx.conf'
+    must proxy_start nginx "$guard" "$work/nginx.conf"
+    page 200
+    grep '^X-Device-' "$answer" | while IFS= read -r line; do fact "$line"; done
+else
+    fact 'there is no nginx here to guard a page: make deps brings it'
+fi
 
 chapter 'Altered code runs on the device'
 
@@ -219,6 +247,11 @@ call admin admin GET "/v1/credentials?device_id=$id"
 expect 200
 [ "$(field ".items[] | select(.serial == \"$serial\") | .revoked_at != null")" = true ] || fail "not revoked: $(cat "$answer")"
 expect_decision edge-1 'deny untrusted'
+
+if [ -n "$guard" ]; then
+    step 'nginx closes, with the very next request.'
+    page 403
+fi
 
 chapter 'What does not help'
 
@@ -274,6 +307,7 @@ must device_boot edge-1
 client edge-1 renew
 client_ends 0 '^trusted: '
 expect_decision edge-1 'allow trusted'
+[ -z "$guard" ] || page 200
 
 step 'Every change has its entry in the audit log.'
 call admin admin GET '/v1/audit?limit=1000'

@@ -44,7 +44,7 @@ static bool append(struct curl_slist **list, const char *text) {
 }
 
 static CURLcode set_options(CURL *curl, const struct probe *probe, struct curl_slist *connect,
-                            struct curl_slist *headers, struct body *body, char *why) {
+                            struct curl_slist *headers, struct body *body) {
     const struct {
         CURLoption option;
         long value;
@@ -63,7 +63,6 @@ static CURLcode set_options(CURL *curl, const struct probe *probe, struct curl_s
                     {CURLOPT_PROTOCOLS_STR, "https"},
                     {CURLOPT_PROXY, ""},
                     {CURLOPT_USERAGENT, "gatehouse-doctor"},
-                    {CURLOPT_ERRORBUFFER, why},
                     {CURLOPT_WRITEDATA, body},
                     {CURLOPT_CAINFO, probe->ca},
                     {CURLOPT_SSLCERT, probe->as->certificate},
@@ -101,7 +100,10 @@ static enum status perform(struct probe_answer *out, struct arena *arena, const 
             return STATUS_MEMORY;
         }
     }
-    CURLcode code = set_options(curl, probe, lists[0], lists[1], &body, why);
+    CURLcode code = set_options(curl, probe, lists[0], lists[1], &body);
+    if (code == CURLE_OK) {
+        code = curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
+    }
     if (code == CURLE_OK) {
         double connected = 0;
         code = curl_easy_perform(curl);

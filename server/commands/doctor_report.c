@@ -25,50 +25,37 @@ static const char *const means[NUM_TRAPS] = {
 static const char *const change[NUM_TRAPS][NUM_PROXY_KINDS] = {
     [TRAP_OPEN] = {"ask Gatehouse for every path, and have client certificates verified",
                    "ssl_verify_client on, and auth_request in every location that passes on",
-                   "verify required on the bind line, and http-request deny unless the script "
-                   "said 200",
-                   "client_auth { mode require_and_verify }, and forward_auth in a route block "
-                   "before reverse_proxy",
+                   "verify required on the bind line, and deny unless the script said 200",
+                   "client_auth { mode require_and_verify }, and forward_auth in a route block",
                    "require_client_certificate: true, and ext_authz before the router",
-                   "clientAuthType: RequireAndVerifyClientCert in the default TLS options, and "
-                   "forwardAuth on every router"},
-    [TRAP_BELIEVES] = {"take the client's certificate headers away before Gatehouse is asked, and "
-                       "register the proxy with its own dialect",
+                   "RequireAndVerifyClientCert in the default TLS options, and forwardAuth"},
+    [TRAP_BELIEVES] = {"take certificate headers away before Gatehouse is asked",
                        "proxy_pass_request_headers off in the location of the auth_request",
                        "http-request del-header for each of them, before the script",
-                       "request_header -NAME for each of them, in a route block before "
-                       "forward_auth",
-                       "forward_client_cert_details: SANITIZE_SET, and only "
-                       "x-forwarded-client-cert in allowed_headers",
-                       "passTLSClientCert before forwardAuth, and only its header in "
-                       "authRequestHeaders"},
-    [TRAP_LETS_IN] = {"verify against the access authority alone (/v1/ca/access.pem), and ask "
-                      "Gatehouse with each request"},
-    [TRAP_REFUSES] = {"see the gateway's log: is the proxy registered with its dialect and a "
-                      "policy; is the device trusted; does the proxy reach the gateway"},
-    [TRAP_MISSING] = {"copy X-Device-Id, -Model, -Tier, -Segment, -Key-Protection and -Lease from "
-                      "Gatehouse's answer",
+                       "request_header -NAME for each, in a route block before forward_auth",
+                       "SANITIZE_SET, and x-forwarded-client-cert alone in allowed_headers",
+                       "passTLSClientCert before forwardAuth, its header in authRequestHeaders"},
+    [TRAP_LETS_IN] = {"verify against the access authority alone, and ask Gatehouse each time"},
+    [TRAP_REFUSES] = {"see the gateway's log: is the proxy registered with its dialect"},
+    [TRAP_MISSING] = {"copy every X-Device header from Gatehouse's answer",
                       "auth_request_set and proxy_set_header for each, in this very location", NULL,
                       "name them all in copy_headers", "name them all in allowed_upstream_headers",
                       "name them all in authResponseHeaders"},
     [TRAP_DEVICE] = {"take the client's X-Device headers away, also those with underscores",
-                     "proxy_set_header for each of them in this very location, and "
-                     "underscores_in_headers off",
+                     "proxy_set_header for each, and underscores_in_headers off",
                      "http-request del-header X-Device- -m beg, and del-header _ -m sub",
                      "request_header -X-Device-* and -*_* in a route block before forward_auth",
-                     "header_mutation before ext_authz, and headers_with_underscores_action: "
-                     "DROP_HEADER",
-                     "a headers middleware with an empty customRequestHeaders for each spelling"},
+                     "header_mutation before ext_authz, and DROP_HEADER for underscores",
+                     "a headers middleware with an empty value for each spelling"},
     [TRAP_CERTIFICATE] = {"take the client's certificate headers away before the application",
                           "proxy_set_header NAME \"\" for each of them",
                           "http-request del-header for each of them", "request_header -NAME",
                           "header_mutation with remove for each of them",
-                          "a headers middleware with an empty customRequestHeaders for each"},
-    [TRAP_HOP] = {"take the client's Connection header away, or set the device's headers after "
-                  "hop-by-hop headers are removed",
+                          "a headers middleware with an empty value for each of them"},
+    [TRAP_HOP] = {"set the device's headers behind where hop-by-hop headers are removed",
                   "proxy_set_header Connection \"\"", "http-request del-header Connection",
                   "request_header -Connection in a route block before forward_auth", NULL,
-                  "a release with Connection headers repaired (CVE-2024-45410)"},
+                  "a release in which Connection is repaired (CVE-2024-45410)"},
     [TRAP_FAIL_OPEN] = {"refuse when there is no answer, and when it is not 200",
                         "no error_page and no \"satisfy any\" that turns a 500 into a page",
                         "http-request deny unless the script said 200",
