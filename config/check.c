@@ -38,6 +38,26 @@ static void check_signer(const struct config *config, struct report *report) {
     }
 }
 
+/* One key signs one kind of thing. */
+static void check_statements(const struct config *config, struct report *report) {
+    const struct config_files *lists[] = {&config->results_keys, &config->events_keys};
+    const char *seen[2 + 2 * CONFIG_MAX_FILES] = {config->identity_key, config->access_key};
+    size_t num = 2;
+    for (size_t list = 0; list < 2; list++) {
+        for (size_t i = 0; i < lists[list]->num; i++) {
+            const char *file = lists[list]->file[i];
+            for (size_t j = 0; j < num; j++) {
+                if (same(file, seen[j])) {
+                    refuse(report, "signer", list == 0 ? "results_keys" : "events_keys",
+                           "names a key that is in use elsewhere");
+                    return;
+                }
+            }
+            seen[num++] = file;
+        }
+    }
+}
+
 static void check_plane(const struct config *config, enum config_plane plane,
                         struct report *report) {
     const struct config_listener *listener = &config->plane[plane];
@@ -114,6 +134,7 @@ void config_check(const struct config *config, struct report *report) {
     require(report, "gateway", "trust_domain", config->trust_domain);
     require(report, "store", "path", config->store_path);
     check_signer(config, report);
+    check_statements(config, report);
     check_enrolment(config, report);
     check_public(config, report);
     bool any = false;

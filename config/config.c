@@ -304,6 +304,9 @@ enum status config_parse(struct config **out, const char *path, struct bytes tex
     if (folder != NULL) {
         read_file_text(&loader, text);
         apply_environment(&loader, environment);
+        if (config->issuer == NULL && config->trust_domain != NULL) {
+            config->issuer = arena_printf(&config->arena, "https://%s", config->trust_domain);
+        }
         config_check(config, &report);
     }
     if (report.no_memory || config->arena.overflow) {

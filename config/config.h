@@ -8,7 +8,7 @@
 #include "server/base/log.h"
 
 enum config_plane { PLANE_ENROL, PLANE_DEVICE, PLANE_PROXY, PLANE_ADMIN, PLANE_PUBLIC, NUM_PLANES };
-enum { CONFIG_MAX_LISTEN = 4, CONFIG_MAX_EK_TRUST = 32 };
+enum { CONFIG_MAX_LISTEN = 4, CONFIG_MAX_EK_TRUST = 32, CONFIG_MAX_FILES = 8 };
 enum { CONFIG_MAX_UNIX_POLICIES = 16, CONFIG_NAME = 65 }; /* as STORE_NAME: 64 bytes, terminated */
 
 /* What two people have to agree on: bits of config_listener.two_person. */
@@ -20,6 +20,11 @@ enum two_person {
 };
 /* "bulk_revoke"; of a single one. */
 const char *config_two_person_name(enum two_person rule);
+
+struct config_files { /* a list, in the order written */
+    const char *file[CONFIG_MAX_FILES];
+    size_t num;
+};
 
 struct config_listener {                   /* [enrol] [device] [proxy] [admin] [public] */
     bool enabled;                          /* has at least one listen address */
@@ -59,6 +64,9 @@ struct config {
     const char *access_authorities; /* the list of epochs (server/credential/epochs.h); NULL, or
                                         not there: access_key and access_certificate are all */
     int64_t identity_lifetime_s;    /* default 365 days, at most 400 */
+    /* Of statements (server/credential/jws.h): the first of each list signs, all are published. */
+    struct config_files results_keys, events_keys;
+    const char *issuer; /* `iss` of all; default https://TRUST_DOMAIN. Never NULL once loaded */
     /* [enrolment] */
     const char *ek_trust[CONFIG_MAX_EK_TRUST]; /* PEM files, one bundle of all, for the models
                                                   without EK anchors of their own */

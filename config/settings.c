@@ -47,6 +47,9 @@ static const struct setting signer[] = {
     {"access_certificate", SETTING_FILE, FIELD(access_certificate), 0, 0, 0},
     {"access_authorities", SETTING_FILE, FIELD(access_authorities), 0, 0, 0},
     {"identity_lifetime", SETTING_LIFETIME, FIELD(identity_lifetime_s), HOUR, 400 * DAY, 0},
+    {"results_keys", SETTING_FILES, FIELD(results_keys), 0, 0, 0},
+    {"events_keys", SETTING_FILES, FIELD(events_keys), 0, 0, 0},
+    {"issuer", SETTING_URL, FIELD(issuer), 0, 0, 0},
 };
 static const struct setting enrolment[] = {
     {"ek_trust", SETTING_EK_TRUST, FIELD(ek_trust), 0, 0, 0},
@@ -234,6 +237,16 @@ static enum status add_ek_trust(struct config *config, const char *text, const c
     return status;
 }
 
+static enum status add_file(struct config *config, struct config_files *files, const char *text,
+                            const char *folder, struct detail *detail) {
+    if (files->num == CONFIG_MAX_FILES) {
+        return status_fail(detail, STATUS_MALFORMED, "more than %d files", CONFIG_MAX_FILES);
+    }
+    enum status status = file_name(config, &files->file[files->num], text, folder);
+    files->num += status == STATUS_OK ? 1 : 0;
+    return status;
+}
+
 static const char *const two_person_names[] = {"baseline_approval", "bulk_revoke", "trust_bundle",
                                                "audit_prune", NULL};
 
@@ -285,6 +298,8 @@ static enum status add_element(struct config *config, const struct section *sect
         return add_two_person(config, section, element, detail);
     case SETTING_POLICIES:
         return add_policy(config, section, element, detail);
+    case SETTING_FILES:
+        return add_file(config, target_of(config, section, setting), element, folder, detail);
     default:
         return add_ek_trust(config, element, folder, detail);
     }
@@ -321,13 +336,17 @@ static enum status add_elements(struct config *config, const struct section *sec
 
 bool setting_is_list(const struct setting *setting) {
     return setting->kind == SETTING_LISTEN || setting->kind == SETTING_EK_TRUST ||
-           setting->kind == SETTING_TWO_PERSON || setting->kind == SETTING_POLICIES;
+           setting->kind == SETTING_FILES || setting->kind == SETTING_TWO_PERSON ||
+           setting->kind == SETTING_POLICIES;
 }
 
 void setting_clear(struct config *config, const struct section *section,
                    const struct setting *setting) {
     if (setting->kind == SETTING_EK_TRUST) {
         config->num_ek_trust = 0;
+    } else if (setting->kind == SETTING_FILES) {
+        struct config_files *files = target_of(config, section, setting);
+        files->num = 0;
     } else if (setting->kind == SETTING_LISTEN) {
         memset(config->plane[section->plane].listen, 0, sizeof config->plane[0].listen);
         config->plane[section->plane].enabled = false;
@@ -447,6 +466,20 @@ static enum status assign_number(void *target, const struct setting *setting, co
     return STATUS_OK;
 }
 
+static enum status url(struct config *config, const char **out, const char *text,
+                       struct detail *detail) {
+    const char *copy = NULL;
+    if (text[0] != '\0') {
+        enum status status = value_url(text, detail);
+        copy = arena_text(&config->arena, text);
+        if (status != STATUS_OK || copy == NULL) {
+            return status != STATUS_OK ? status : STATUS_MEMORY;
+        }
+    }
+    *out = copy;
+    return STATUS_OK;
+}
+
 enum status setting_assign(struct config *config, const struct section *section,
                            const struct setting *setting, const char *text, const char *folder,
                            struct detail *detail) {
@@ -459,20 +492,14 @@ enum status setting_assign(struct config *config, const struct section *section,
     switch (setting->kind) {
     case SETTING_LISTEN:
     case SETTING_EK_TRUST:
+    case SETTING_FILES:
     case SETTING_TWO_PERSON:
     case SETTING_POLICIES:
         return add_elements(config, section, setting, text, folder, detail);
     case SETTING_FILE:
         return file_name(config, (const char **)target, text, folder);
-    case SETTING_URL: {
-        enum status status = text[0] == '\0' ? STATUS_OK : value_url(text, detail);
-        const char *url = text[0] == '\0' ? NULL : arena_text(&config->arena, text);
-        if (status != STATUS_OK || (text[0] != '\0' && url == NULL)) {
-            return status != STATUS_OK ? status : STATUS_MEMORY;
-        }
-        *(const char **)target = url;
-        return STATUS_OK;
-    }
+    case SETTING_URL:
+        return url(config, target, text, detail);
     case SETTING_TRUST_DOMAIN: {
         enum status status = value_trust_domain(text, detail);
         if (status == STATUS_OK) {

@@ -9,6 +9,7 @@ enum setting_kind {
     SETTING_URL,        /* const char *; empty unsets it */
     SETTING_FILE,       /* const char *; empty unsets it */
     SETTING_EK_TRUST,   /* files into ek_trust */
+    SETTING_FILES,      /* struct config_files */
     SETTING_LISTEN,     /* addresses into listen */
     SETTING_TWO_PERSON, /* words into two_person */
     SETTING_POLICIES,   /* names into unix_policy */

@@ -79,6 +79,27 @@ void base64_encode(char *out, struct bytes in) {
     out[at] = '\0';
 }
 
+size_t base64url_encoded_len(size_t len) {
+    return len / 3 * 4 + (len % 3 == 0 ? 0 : len % 3 + 1);
+}
+
+static char base64url_digit(uint32_t value) {
+    char digit = base64_digits[value & 63];
+    return digit == '+' ? '-' : digit == '/' ? '_' : digit;
+}
+
+void base64url_write(struct writer *w, struct bytes in) {
+    for (size_t i = 0; i < in.len; i += 3) {
+        size_t left = in.len - i;
+        uint32_t group = (uint32_t)in.data[i] << 16;
+        group |= left > 1 ? (uint32_t)in.data[i + 1] << 8 : 0;
+        group |= left > 2 ? in.data[i + 2] : 0;
+        const char digits[4] = {base64url_digit(group >> 18), base64url_digit(group >> 12),
+                                base64url_digit(group >> 6), base64url_digit(group)};
+        write_bytes(w, bytes_of(digits, left > 2 ? 4 : left + 1));
+    }
+}
+
 char *base64_encode_arena(struct arena *arena, struct bytes in) {
     char *out = arena_alloc(arena, base64_encoded_size(in.len));
     if (out != NULL) {
@@ -102,6 +123,19 @@ static const uint8_t base64_values[128] = {
 static uint8_t base64_value(char c) {
     unsigned char at = (unsigned char)c;
     return at < sizeof base64_values ? base64_values[at] : NOT_BASE64;
+}
+
+bool base64url_is_valid(struct bytes text) {
+    uint8_t value = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = (char)text.data[i];
+        value = c == '-' ? 62 : c == '_' ? 63 : c == '+' || c == '/' ? NOT_BASE64 : base64_value(c);
+        if (value == NOT_BASE64) {
+            return false;
+        }
+    }
+    size_t over = text.len % 4;
+    return over != 1 && (over != 2 || (value & 15) == 0) && (over != 3 || (value & 3) == 0);
 }
 
 /* Decodes `num` digits (2, 3 or 4) of one group; false when one is none or trailing bits are set.

@@ -25,6 +25,12 @@ MUST_USE enum status base64_decode_arena(struct arena *arena, struct bytes *out,
 MUST_USE enum status base64_decode(uint8_t *out, size_t *out_len, size_t cap, const char *text,
                                    size_t text_len);
 
+/* The URL-safe alphabet, without padding (RFC 4648 section 5; RFC 7515 section 2). */
+size_t base64url_encoded_len(size_t len);
+void base64url_write(struct writer *w, struct bytes in);
+/* Digits of that alphabet alone, of a length that an encoding may have, zero trailing bits. */
+bool base64url_is_valid(struct bytes text);
+
 /* Well-formed UTF-8 (RFC 3629) without U+0000; an empty view is. */
 bool utf8_is_valid(struct bytes in);
 

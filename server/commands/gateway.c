@@ -23,14 +23,18 @@ enum { OCSP_VALIDITY_S = 600 };
 /* --- parts ---------------------------------------------------------------------------------- */
 
 static enum status start_signer(struct gateway *g, struct detail *detail) {
-    const struct signer_options options = {.trust_domain = g->config->trust_domain,
-                                           .identity_key_file = g->config->identity_key,
-                                           .identity_certificate_file =
-                                               g->config->identity_certificate,
-                                           .access_key_file = g->config->access_key,
-                                           .access_certificate_file = g->config->access_certificate,
-                                           .access_authorities_file = g->config->access_authorities,
-                                           .public_url = g->config->plane[PLANE_PUBLIC].url};
+    const struct signer_options options = {
+        .trust_domain = g->config->trust_domain,
+        .identity_key_file = g->config->identity_key,
+        .identity_certificate_file = g->config->identity_certificate,
+        .access_key_file = g->config->access_key,
+        .access_certificate_file = g->config->access_certificate,
+        .access_authorities_file = g->config->access_authorities,
+        .public_url = g->config->plane[PLANE_PUBLIC].url,
+        .jws = {
+            .issuer = g->config->issuer,
+            .keys = {[JWS_RESULTS] = {g->config->results_keys.file, g->config->results_keys.num},
+                     [JWS_EVENTS] = {g->config->events_keys.file, g->config->events_keys.num}}}};
     enum status status = signer_start(&g->signer, &options, detail);
     if (status != STATUS_OK) {
         detail_prefix(detail, "signer");

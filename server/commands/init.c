@@ -191,6 +191,25 @@ static enum status make_leaf(struct init *init, const struct authority *issuer, 
     return status;
 }
 
+/* A key without a certificate, for the signer. */
+static enum status make_key(struct init *init, const char *name, enum key_kind kind,
+                            struct detail *detail) {
+    struct private_key *key = NULL;
+    char *pem = NULL;
+    enum status status = private_key_generate(&key, kind);
+    if (status == STATUS_OK) {
+        status = private_key_to_pem(&pem, key);
+    }
+    private_key_free(key);
+    if (status != STATUS_OK) {
+        return status_fail(detail, status, "cannot make %s", name);
+    }
+    status = folder_add_file(&init->folder, name, 0600, bytes_of_text(pem), detail);
+    bytes_wipe(pem, strlen(pem));
+    free(pem);
+    return status;
+}
+
 static enum status make_certificates(struct init *init, struct detail *detail) {
     enum status status = folder_add_folder(&init->folder, "ca", detail);
     if (status == STATUS_OK) {
@@ -199,6 +218,12 @@ static enum status make_certificates(struct init *init, struct detail *detail) {
     }
     if (status == STATUS_OK) {
         status = make_signing_authority(init, "ca/access", "Gatehouse access authority", detail);
+    }
+    if (status == STATUS_OK) {
+        status = make_key(init, "ca/results.key", KEY_EC_P256, detail);
+    }
+    if (status == STATUS_OK) {
+        status = make_key(init, "ca/events.key", KEY_RSA, detail);
     }
     if (status == STATUS_OK) {
         status =
@@ -407,6 +432,7 @@ static void print_made(const struct init *init) {
         "  gatehouse.ini               the configuration; every setting is explained in it\n"
         "  gatehouse.db                the store: admin and proxy are registered in it\n"
         "  ca/identity.*, ca/access.*  the two authorities that devices get certificates of\n"
+        "  ca/results.*, ca/events.*   the keys that sign results and events for relying parties\n"
         "  ca/server.*, server.*       what the gateway shows, and who signed it\n"
         "  ca/operators.*, admin.*     the first administrator's certificate, and who signed it\n"
         "  ca/proxies.*, proxy.*       a proxy's certificate, and who signed it\n\n"

@@ -7,6 +7,7 @@
 #ifndef GATEHOUSE_CREDENTIAL_SIGNER_H
 #define GATEHOUSE_CREDENTIAL_SIGNER_H
 
+#include "server/credential/jws.h"
 #include "server/credential/profile.h"
 
 struct signer;
@@ -18,6 +19,7 @@ struct signer_options {
     const char
         *access_authorities_file; /* epochs.h: instead of these two, when it is there; or NULL */
     const char *public_url;       /* below it credentials find their CRL and OCSP; NULL: nowhere */
+    struct jws_options jws;       /* zeros: no statements */
 };
 
 /* Reads the keys in the child after the fork, so that they never are in the parent. Fails when a

@@ -4,6 +4,7 @@
 #include "server/base/file.h"
 #include "server/credential/epochs.h"
 #include "server/credential/signer_crl_wire.h"
+#include "server/credential/signer_jws.h"
 #include "server/credential/signer_keeper.h"
 
 #include <errno.h>
@@ -54,14 +55,14 @@ struct issuer authority_issuer(const struct authority *authority) {
 
 /* --- loading -------------------------------------------------------------------------------- */
 
-static enum status load_key(struct authority *out, const char *path, struct detail *detail) {
+enum status child_read_key(struct private_key **out, const char *path, struct detail *detail) {
     uint8_t *text;
     size_t len;
     enum status status = file_read_private(&text, &len, path, KEY_FILE_MAX, detail);
     if (status != STATUS_OK) {
         return status;
     }
-    status = private_key_from_pem(&out->key, bytes_of(text, len), detail);
+    status = private_key_from_pem(out, bytes_of(text, len), detail);
     if (status != STATUS_OK) {
         detail_prefix(detail, "%s", path);
     }
@@ -138,7 +139,7 @@ static enum status load_authority(struct child *child, enum profile profile,
     uint8_t sha256[32];
     *authority = (struct authority){
         .profile = profile, .signs_from = epoch->signs, .retires = epoch->retires};
-    enum status status = load_key(authority, epoch->key, detail);
+    enum status status = child_read_key(&authority->key, epoch->key, detail);
     if (status == STATUS_OK) {
         status = load_certificate(authority, epoch->certificate, detail);
     }
@@ -206,7 +207,10 @@ static enum status load(struct child *child, const struct signer_options *option
     for (size_t i = 0; i < child->num_authorities && status == STATUS_OK; i++) {
         status = rehearse(child, &child->authority[i], detail);
     }
-    return status == STATUS_OK ? child_ocsp_new(&child->ocsp, detail) : status;
+    if (status == STATUS_OK) {
+        status = child_ocsp_new(&child->ocsp, detail);
+    }
+    return status == STATUS_OK ? jws_child_load(child, &options->jws, detail) : status;
 }
 
 /* --- serving -------------------------------------------------------------------------------- */
@@ -324,6 +328,8 @@ static const struct signer_handler handlers[] = {
     {CHANNEL_COMMITTER, SIGNER_CHECKPOINT, SIGNER_CHECKPOINT_REPLY, answer_checkpoint},
     {CHANNEL_ANSWERS, SIGNER_OCSP, SIGNER_OCSP_REPLY, child_ocsp_answer},
     {CHANNEL_ANSWERS, SIGNER_CRL, SIGNER_CRL_REPLY, signer_crl_answer},
+    {CHANNEL_ANSWERS, SIGNER_JWS, SIGNER_JWS_REPLY, jws_child_sign},
+    {CHANNEL_ANSWERS, SIGNER_JWS_KEYS, SIGNER_JWS_KEYS_REPLY, jws_child_keys},
 };
 enum { NUM_HANDLERS = sizeof handlers / sizeof handlers[0] };
 

@@ -31,6 +31,7 @@ struct authority {
 
 struct child_ocsp; /* signer_ocsp.c */
 struct crl_build;  /* signer_crl_child.c */
+struct jws_child;
 
 struct child {
     const char *trust_domain;
@@ -42,6 +43,7 @@ struct child {
     uint8_t signed_hash[CHECKPOINT_HASH_LEN];
     struct child_ocsp *ocsp;
     struct crl_build *crl; /* NULL: there was none yet */
+    struct jws_child *jws; /* signer_jws.c */
 };
 
 /* The one that signs what is issued by child->now; NULL: that of ACCESS is to come, after the clock was
@@ -50,6 +52,10 @@ const struct authority *child_authority(const struct child *child, enum profile 
 /* NULL: none that is not retired has this id. */
 const struct authority *child_authority_by_id(const struct child *child,
                                               const uint8_t id[static AUTHORITY_RAW_ID]);
+/* A private key out of a file that is its owner's alone; for the time before the doors close. As
+ * file_read_private and private_key_from_pem. */
+MUST_USE enum status child_read_key(struct private_key **out, const char *path,
+                                    struct detail *detail);
 struct issuer authority_issuer(const struct authority *authority);
 
 /* What the child does with a request: writes the reply's body into a frame that is open already. On

@@ -39,6 +39,10 @@ enum signer_frame {
     SIGNER_OCSP_REPLY = 7,
     SIGNER_CRL = 8,
     SIGNER_CRL_REPLY = 9,
+    SIGNER_JWS,
+    SIGNER_JWS_REPLY,
+    SIGNER_JWS_KEYS,
+    SIGNER_JWS_KEYS_REPLY,
     SIGNER_FRAMES /* how many there are, and one more */
 };
 enum signer_channel { CHANNEL_COMMITTER, CHANNEL_ANSWERS, SIGNER_CHANNELS };

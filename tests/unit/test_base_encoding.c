@@ -192,6 +192,47 @@ START_TEST(base64_names_the_offset) {
 }
 END_TEST
 
+static const struct {
+    const char *plain, *text;
+} url64[] = {
+    {"", ""},           {"f", "Zg"},          {"fo", "Zm8"},          {"foo", "Zm9v"},
+    {"foob", "Zm9vYg"}, {"fooba", "Zm9vYmE"}, {"foobar", "Zm9vYmFy"}, {"\xff\xef\xbe", "_---"},
+    {"\xfb\xff", "-_8"}};
+
+START_TEST(base64url_is_unpadded_and_safe_in_urls) {
+    uint8_t out[16];
+    struct writer w = writer_of(out, sizeof out);
+    struct bytes plain = bytes_of_text(url64[_i].plain);
+    base64url_write(&w, plain);
+    ck_assert(bytes_equal(writer_bytes(&w), bytes_of_text(url64[_i].text)));
+    ck_assert_uint_eq(base64url_encoded_len(plain.len), w.len);
+    ck_assert(base64url_is_valid(writer_bytes(&w)));
+    w = writer_of(out, plain.len); /* as base64 is longer, it does not fit */
+    base64url_write(&w, plain);
+    ck_assert_int_eq(w.overflow, plain.len > 0);
+}
+END_TEST
+
+static const char *const wrong_url64[] = {"A",
+                                          "AAAAA",
+                                          "Zg==",
+                                          "Zh",
+                                          "Zm9",
+                                          "Zm8=",
+                                          "AA+A",
+                                          "AA/A",
+                                          "AA A",
+                                          "AA.A",
+                                          "AA\n",
+                                          "=",
+                                          "\xc3\xa4"
+                                          "AA"};
+
+START_TEST(base64url_refuses_other_spellings) {
+    ck_assert(!base64url_is_valid(bytes_of_text(wrong_url64[_i])));
+}
+END_TEST
+
 START_TEST(base64_over_the_cap_is_out_of_memory) {
     arena_init(&arena, 15);
     struct bytes out = {NULL, 77};
@@ -219,6 +260,10 @@ int main(void) {
                         (int)(sizeof wrong64 / sizeof wrong64[0]));
     tcase_add_test(tests, base64_names_the_offset);
     tcase_add_test(tests, base64_over_the_cap_is_out_of_memory);
+    tcase_add_loop_test(tests, base64url_is_unpadded_and_safe_in_urls, 0,
+                        (int)(sizeof url64 / sizeof url64[0]));
+    tcase_add_loop_test(tests, base64url_refuses_other_spellings, 0,
+                        (int)(sizeof wrong_url64 / sizeof wrong_url64[0]));
     Suite *suite = suite_create("base: encoding");
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

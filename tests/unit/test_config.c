@@ -74,6 +74,8 @@ START_TEST(good_text_is_taken_with_strict_defaults) {
     ck_assert(config->log_level == LOG_INFO && config->log_form == LOG_JSON);
     ck_assert_ptr_null(config->log_file);
     ck_assert_int_eq(config->identity_lifetime_s, 365 * 86400);
+    ck_assert(config->results_keys.num == 0 && config->events_keys.num == 0);
+    ck_assert_str_eq(config->issuer, "https://fleet.example");
     ck_assert_uint_eq(config->enrolment_expiry_s, 600);
     ck_assert_uint_eq(config->enrolment_approval_expiry_s, 7 * 86400);
     ck_assert_uint_eq(config->challenge_expiry_s, 300);
@@ -97,7 +99,8 @@ START_TEST(every_setting_reaches_its_place) {
              "[enrolment]\nek_trust = a.pem,\n  b.pem\n\t/c.pem ; a comment\n"
              "pending_max = 5\npending_per_ip = 4\nper_ip_per_minute = 3\n"
              "expiry = 11 s\napproval_expiry = 2 d\n[challenges]\nexpiry = 1m\nmax = 12\n"
-             "[signer]\nidentity_lifetime = 400 d\n"
+             "[signer]\nidentity_lifetime = 400 d\nresults_keys = r1, /r2\nevents_keys = e1\n"
+             "issuer = https://g.example:8443/fleet\n"
              "[gateway]\nworkers = 3\ntls12 = yes\ndrain = 0.25\n"
              "[enrol]\nlisten = 0.0.0.0:1, [::1]:2,\n  1.2.3.4:0\n"
              "certificate = c\nkey = k\nbody_max = 1 MiB\nheader_max = 8KiB\n"
@@ -116,6 +119,11 @@ START_TEST(every_setting_reaches_its_place) {
     ck_assert_uint_eq(config->enrolment_approval_expiry_s, 2 * 86400);
     ck_assert(config->challenge_expiry_s == 60 && config->challenge_max == 12);
     ck_assert_int_eq(config->identity_lifetime_s, 400 * 86400);
+    ck_assert_uint_eq(config->results_keys.num, 2);
+    ck_assert_str_eq(config->results_keys.file[0], "/g/r1");
+    ck_assert_str_eq(config->results_keys.file[1], "/r2");
+    ck_assert_uint_eq(config->events_keys.num, 1);
+    ck_assert_str_eq(config->issuer, "https://g.example:8443/fleet");
     ck_assert(config->workers == 3 && config->tls12 && config->drain_ms == 250);
     const struct config_listener *enrol = &config->plane[PLANE_ENROL];
     ck_assert_str_eq(enrol->listen[0], "0.0.0.0:1");
@@ -266,6 +274,17 @@ static const struct {
      "21: signer.identity_lifetime: must be 1 h to 400 d, not 401 d"},
     {"[signer]\nidentity_lifetime = 1 m\n",
      "21: signer.identity_lifetime: must be 1 h to 400 d, not 1 m"},
+    {"[signer]\nresults_keys = ca/identity.key\n",
+     "21: signer.results_keys: names a key that is in use elsewhere"},
+    {"[signer]\nresults_keys = a, b, a\n",
+     "21: signer.results_keys: names a key that is in use elsewhere"},
+    {"[signer]\nresults_keys = a\nevents_keys = b, a\n",
+     "22: signer.events_keys: names a key that is in use elsewhere"},
+    {"[signer]\nevents_keys = 1, 2, 3, 4, 5, 6, 7, 8, 9\n",
+     "21: signer.events_keys: more than 8 files"},
+    {"[signer]\nissuer = gatehouse.example\n",
+     "21: signer.issuer: \"gatehouse.example\" is not a URL such as http://pki.example: a host, "
+     "perhaps a port and a path, and no slash at its end"},
     {"body_max = 1 kb\n",
      "20: admin.body_max: \"1 kb\" is not a size such as 65536, 64 KiB or 4 MiB"},
     {"body_max = 1KB\n",
@@ -706,6 +725,38 @@ END_TEST
 
 #define NUM(table) ((int)(sizeof(table) / sizeof(table)[0]))
 
+static const char *const no_urls[] = {"",
+                                      "https://",
+                                      "https:///a",
+                                      "ftp://a",
+                                      "https://a/",
+                                      "https://a//b",
+                                      "HTTPS://a",
+                                      "https://a b",
+                                      "https://a:",
+                                      "https://a:x",
+                                      "https://a:1234567",
+                                      "https://u@a",
+                                      "https://a?q",
+                                      "https://a/b?q",
+                                      "https://a/b#f",
+                                      "https://[::1",
+                                      "https://[]",
+                                      "https://\xc3\xa4",
+                                      "https://a\"",
+                                      "https://a/<b>",
+                                      "https://[x]:1",
+                                      "//a",
+                                      " https://a",
+                                      "https://a:80x"};
+
+START_TEST(urls_that_are_not_plain_are_refused) {
+    for (size_t i = 0; i < sizeof no_urls / sizeof no_urls[0]; i++) {
+        ck_assert_msg(value_url(no_urls[i], &detail) == STATUS_MALFORMED, "%s", no_urls[i]);
+    }
+}
+END_TEST
+
 int main(void) {
     TCase *tests = tcase_create("config");
     tcase_set_timeout(tests, 60);
@@ -736,6 +787,7 @@ int main(void) {
     tcase_add_test(tests, a_mark_of_utf8_and_ends_of_line_of_windows_are_taken);
     tcase_add_test(tests, every_prefix_of_a_file_is_taken_or_told_of);
     tcase_add_test(tests, a_file_that_is_not_there_is_not_found);
+    tcase_add_test(tests, urls_that_are_not_plain_are_refused);
     Suite *suite = suite_create("config");
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

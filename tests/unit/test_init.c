@@ -93,9 +93,10 @@ static void init_fails(const char *arguments, int expected, const char *why) {
 }
 
 START_TEST(everything_is_there_and_only_for_its_owner) {
-    static const char *const keys[] = {
-        "ca/identity.key", "ca/access.key", "ca/server.key", "ca/operators.key", "ca/proxies.key",
-        "server.key",      "admin.key",     "proxy.key",     "gatehouse.ini",    "gatehouse.db"};
+    static const char *const keys[] = {"ca/identity.key", "ca/access.key", "ca/results.key",
+                                       "ca/events.key",   "ca/server.key", "ca/operators.key",
+                                       "ca/proxies.key",  "server.key",    "admin.key",
+                                       "proxy.key",       "gatehouse.ini", "gatehouse.db"};
     static const char *const certificates[] = {
         "ca/identity.pem", "ca/access.pem", "ca/server.pem", "ca/operators.pem",
         "ca/proxies.pem",  "server.pem",    "admin.pem",     "proxy.pem"};
