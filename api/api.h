@@ -6,6 +6,7 @@
 #include "api/http.h"
 #include "config/config.h"
 #include "server/fleet/challenge.h"
+#include "server/fleet/change_stream.h"
 #include "server/fleet/committer.h"
 #include "server/fleet/ocsp_responder.h"
 #include "server/fleet/preview.h"
@@ -22,6 +23,7 @@ struct api_options { /* everything is borrowed and outlives the api */
     struct challenges *challenges;
     struct committer *committer;
     struct previews *previews;
+    struct change_streams *changes;
     struct reappraisals *reappraisals; /* NULL: what is asked for waits in the store */
     const struct signer *signer;       /* for the authorities' certificates only */
     struct ocsp_responder *ocsp;

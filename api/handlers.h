@@ -24,6 +24,8 @@ extern const struct shape decisions_shape;
 enum http_next decision_show(struct request *r);
 enum http_next decisions_batch(struct request *r);
 enum http_next authorize(struct request *r);
+extern const struct shape changes_query_shape;
+enum http_next changes_stream(struct request *r);
 
 /* public */
 enum http_next health_show(struct request *r);

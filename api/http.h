@@ -4,7 +4,9 @@
  *
  * Life: admit (headers are there, body is not) -> handle (body is there) -> [HTTP_WAIT ... resume()
  * from any thread ... finish, on the worker again] -> the answer is sent -> the exchange and its
- * arena end. A long body may be taken as it comes instead (http_sink), between admit and handle. */
+ * arena end. A long body may be taken as it comes instead (http_sink), between admit and handle.
+ * An answer's body may be produced over time (HTTP_STREAM): then read is called on the worker until
+ * it says END, the peer is gone, or the peer takes nothing for the plane's idle time. */
 #ifndef GATEHOUSE_API_HTTP_H
 #define GATEHOUSE_API_HTTP_H
 
@@ -46,6 +48,18 @@ struct http_sink {
     bool (*take)(void *context, struct bytes piece);
 };
 
+/* The body of an answer that is produced over time, for as long as the peer stays. A peer that ends
+ * its own side of the connection has gone. */
+enum { HTTP_STREAM_END = -1, HTTP_STREAM_PIECE = 4096 };
+struct http_stream {
+    void *context;
+    /* On the worker's thread: writes the next bytes, and says how many, of at most `max`, which is
+     * HTTP_STREAM_PIECE or more. 0: there are none now; it is called again after resume().
+     * HTTP_STREAM_END: that was all. With `stopping` it is time for last words: what is given then
+     * is still sent, and nothing is waited for. */
+    ptrdiff_t (*read)(void *context, uint8_t *out, size_t max, bool stopping);
+};
+
 struct http_exchange {
     /* The request; constant for services. */
     enum http_method method;
@@ -67,9 +81,10 @@ struct http_exchange {
     struct bytes answer;      /* static or arena */
     struct http_header header[HTTP_MAX_HEADERS_OUT];
     size_t num_headers;
+    const struct http_stream *stream; /* with HTTP_STREAM, in place of `answer`. Arena */
 
     /* Wakes the exchange after HTTP_WAIT: from any thread, exactly once for each HTTP_WAIT, also
-     * before handle() has returned. */
+     * before handle() has returned. Of a stream: any number of times, until ended() has returned. */
     void (*resume)(struct http_exchange *x);
     /* The value of a request header, name case-insensitive, NULL when absent. With `count` the
      * number of times it stands in the request is written there (a caller that must not be fooled
@@ -77,7 +92,7 @@ struct http_exchange {
     const char *(*request_header)(const struct http_exchange *x, const char *name, size_t *count);
 };
 
-enum http_next { HTTP_ANSWER, HTTP_WAIT };
+enum http_next { HTTP_ANSWER, HTTP_WAIT, HTTP_STREAM };
 
 /* What the transport refuses by itself; the service words the answer (RFC 9457). */
 enum http_refusal {
@@ -108,7 +123,8 @@ struct http_service {
     /* Headers are in: fill an answer (x->status != 0) to refuse before the body is read. May be
      * NULL. */
     void (*admit)(void *context, struct http_exchange *x);
-    /* The whole request is in. Fill the answer and return HTTP_ANSWER, or return HTTP_WAIT. */
+    /* The whole request is in. Fill the answer and return HTTP_ANSWER, or HTTP_STREAM with `stream`
+     * filled, too; or return HTTP_WAIT. */
     enum http_next (*handle)(void *context, struct http_exchange *x);
     /* After resume(): as handle. */
     enum http_next (*finish)(void *context, struct http_exchange *x);

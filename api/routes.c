@@ -40,6 +40,7 @@ static const struct route table[] = {
     ROUTE(PROXY, POST, "/v1/decisions", ROLE_PROXY, decisions_batch, READS(decisions_shape),
           .frequent = true),
     ROUTE(PROXY, GET, "/v1/authorize", ROLE_PROXY, authorize, .frequent = true, .any = true),
+    ROUTE(PROXY, GET, "/v1/changes", ROLE_PROXY, changes_stream, TAKES(changes_query_shape)),
 
     ROUTE(ADMIN, GET, "/v1/models", ROLES_READ, model_list, TAKES(page_shape)),
     ROUTE(ADMIN, POST, "/v1/models", AUTHORS, model_create, READS(model_create_shape)),

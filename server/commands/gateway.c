@@ -121,6 +121,12 @@ static enum status start_committer(struct gateway *g, struct detail *detail) {
     return committer_start(&g->committer, &options, detail);
 }
 
+static enum status start_changes(struct gateway *g, struct detail *detail) {
+    const struct change_streams_options options = {
+        .store = g->store, .feed = g->feed, .log = g->log};
+    return change_streams_start(&g->changes, &options, detail);
+}
+
 static enum status start_reappraisals(struct gateway *g, struct detail *detail) {
     const struct reappraisals_options options = {
         .store = g->store, .policy = g->policy, .committer = g->committer, .log = g->log};
@@ -214,6 +220,7 @@ static enum status open_api(struct gateway *g, struct detail *detail) {
                                         .reappraisals = g->reappraisals,
                                         .previews = g->previews,
                                         .ocsp = g->ocsp,
+                                        .changes = g->changes,
                                         .signer = g->signer,
                                         .ek_trust = g->ek_trust,
                                         .log = g->log,
@@ -294,8 +301,9 @@ static enum status open_store(struct gateway *g, struct detail *detail) {
 enum status gateway_open(struct gateway *g, struct detail *detail) {
     /* The signer is forked first: nothing of what follows may be in its memory. */
     static enum status (*const steps[])(struct gateway *, struct detail *) = {
-        start_signer,    open_store,         load_ek_trust, load_fleet, make_challenges,
-        start_committer, start_reappraisals, start_ocsp,    open_api,   start_transport};
+        start_signer,    open_store,      load_ek_trust,  load_fleet,
+        make_challenges, start_committer, start_changes,  start_reappraisals,
+        start_ocsp,      open_api,        start_transport};
     g->fatal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (g->fatal_fd < 0) {
         return status_fail(detail, STATUS_INTERNAL, "eventfd: %s", strerror(errno));
@@ -323,6 +331,7 @@ void gateway_close(struct gateway *g, unsigned grace_ms) {
     reappraisals_stop(g->reappraisals);
     committer_stop(g->committer);
     transport_free(transport);
+    change_streams_stop(g->changes);
     api_free(g->api);
     previews_free(g->previews);
     ocsp_responder_free(g->ocsp);

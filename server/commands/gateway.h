@@ -18,6 +18,7 @@ struct gateway { /* what is NULL was not started */
     struct fleet_table *table;
     struct policy_holder *policy;
     struct feed *feed;
+    struct change_streams *changes;
     uint8_t leaked_keys_sha256[32]; /* of the configuration's list; zeros: none */
     struct challenges *challenges;
     struct committer *committer;

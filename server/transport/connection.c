@@ -43,7 +43,8 @@ void connection_enter(struct connection *c, enum phase phase) {
     c->phase = phase;
     if (phase < PHASE_WAIT) {
         struct phase_list *list = &c->lane->phases[phase];
-        c->deadline_ms = c->lane->worker->now_ms + phase_ms(c->lane, phase);
+        c->deadline_ms =
+            phase == PHASE_STREAM ? INT64_MAX : c->lane->worker->now_ms + phase_ms(c->lane, phase);
         c->prev = list->last;
         *(c->prev != NULL ? &c->prev->next : &list->first) = c;
         list->last = c;
@@ -236,6 +237,10 @@ void connection_stream_event(struct connection *c, uint32_t events) {
         return;
     }
     c->fin = true;
+    if (c->phase == PHASE_STREAM) {
+        http_stream_end(&c->exchange);
+        return;
+    }
     /* libmicrohttpd may have had this event together with the last bytes, and read only those. */
     if (c->phase != PHASE_WAIT && !c->peer_ended) {
         (void)shutdown(c->fd, SHUT_RD);

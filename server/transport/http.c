@@ -85,6 +85,7 @@ static void finish(struct exchange *ex) {
     if (ex->seen && service->ended != NULL) {
         service->ended(service->context, &ex->x);
     }
+    worker_forget(ex->connection->lane->worker, ex);
     arena_free(&ex->arena);
     free(ex->body);
     ex->body = NULL;
@@ -103,6 +104,7 @@ static void refuse(struct exchange *ex, enum http_refusal why) {
     x->content_type = NULL;
     x->answer = (struct bytes){0};
     x->num_headers = 0;
+    ex->streams = false;
     ex->seen = true;
     service_of(ex)->refuse(service_of(ex)->context, x, why);
     if (x->status < 400 || x->status > 599) {
@@ -125,13 +127,87 @@ static bool add(struct MHD_Response *response, const char *name, const char *val
     return MHD_add_response_header(response, name, value) == MHD_YES;
 }
 
+/* --- streams --- */
+
+static void resume_stream(struct exchange *ex) {
+    struct connection *c = ex->connection;
+    ex->dry = false;
+    connection_enter(c, PHASE_SEND);
+    MHD_resume_connection(c->mhd);
+    c->lane->ready = true;
+}
+
+void http_stream_end(struct exchange *ex) {
+    ex->connection->broken = ex->connection->broken || ex->connection->fin;
+    resume_stream(ex);
+}
+
+/* As the service's read. Where libmicrohttpd has less room than was promised, through a piece of our own.
+ */
+static ptrdiff_t read_stream(struct exchange *ex, uint8_t *out, size_t max) {
+    const struct http_stream *stream = ex->x.stream;
+    bool stopping = ex->connection->lane->worker->stopping;
+    if (ex->piece.len == 0 && max >= HTTP_STREAM_PIECE) {
+        return stream->read(stream->context, out, max < RECORD_MAX ? max : RECORD_MAX, stopping);
+    }
+    if (ex->piece.len == 0) {
+        if (ex->piece_room == NULL) {
+            ex->piece_room = arena_alloc(&ex->arena, HTTP_STREAM_PIECE);
+        }
+        ptrdiff_t len = ex->piece_room == NULL ? HTTP_STREAM_END
+                                               : stream->read(stream->context, ex->piece_room,
+                                                              HTTP_STREAM_PIECE, stopping);
+        if (len <= 0) {
+            return len;
+        }
+        ex->piece = bytes_of(ex->piece_room, (size_t)len);
+    }
+    struct bytes some;
+    if (bytes_take(&ex->piece, max < ex->piece.len ? max : ex->piece.len, &some) != STATUS_OK) {
+        return HTTP_STREAM_END;
+    }
+    memcpy(out, some.data, some.len);
+    return (ptrdiff_t)some.len;
+}
+
+/* MHD_ContentReaderCallback. */
+static ssize_t stream_piece(void *cls, uint64_t position, char *out, size_t max) {
+    struct exchange *ex = cls;
+    struct connection *c = ex->connection;
+    (void)position;
+    if (c->broken || c->fin) {
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    }
+    ptrdiff_t len = read_stream(ex, (uint8_t *)out, max);
+    if (len < 0 || (len == 0 && c->lane->worker->stopping)) {
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    }
+    if (len == 0) {
+        ex->dry = true;
+        connection_enter(c, PHASE_STREAM);
+        MHD_suspend_connection(c->mhd);
+    }
+    return len;
+}
+
+/* libmicrohttpd would end the chunks of an answer to HEAD, which has none. */
+static struct MHD_Response *body_of(const struct exchange *ex) {
+    const struct http_exchange *x = &ex->x;
+    if (!ex->streams || x->method == HTTP_HEAD) {
+        return MHD_create_response_from_buffer(x->answer.len, readable(x->answer.data),
+                                               MHD_RESPMEM_PERSISTENT);
+    }
+    return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, HTTP_STREAM_PIECE, stream_piece,
+                                             readable(ex), NULL);
+}
+
 static struct MHD_Response *compose(const struct exchange *ex, bool close) {
     const struct http_exchange *x = &ex->x;
-    if (x->status < 200 || x->status > 599 || (x->answer.len != 0 && x->answer.data == NULL)) {
+    if (x->status < 200 || x->status > 599 || (x->answer.len != 0 && x->answer.data == NULL) ||
+        (ex->streams && x->stream == NULL)) {
         return NULL;
     }
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        x->answer.len, readable(x->answer.data), MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *response = body_of(ex);
     if (response == NULL) {
         return NULL;
     }
@@ -374,6 +450,7 @@ static enum MHD_Result served(struct exchange *ex, struct MHD_Connection *mhd,
         MHD_suspend_connection(mhd);
         return MHD_YES;
     }
+    ex->streams = next == HTTP_STREAM;
     return answer(ex, mhd, false);
 }
 
@@ -462,7 +539,9 @@ struct MHD_Daemon *http_daemon_new(struct lane *lane) {
 }
 
 void http_resumed(struct exchange *ex) {
-    if (ex->stage == STAGE_WAITING) {
+    if (ex->dry) {
+        resume_stream(ex);
+    } else if (ex->stage == STAGE_WAITING) {
         MHD_resume_connection(ex->connection->mhd);
         ex->connection->lane->ready = true;
     }

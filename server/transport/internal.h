@@ -110,6 +110,7 @@ enum phase {
     PHASE_SEND, /* since bytes last went out */
     PHASE_IDLE,
     PHASE_LINGER, /* answered and shut down; what still comes is thrown away */
+    PHASE_STREAM, /* a stream waits for its service: no deadline, but a list */
     PHASE_WAIT,   /* for the service: no deadline */
     NUM_PHASES
 };
@@ -127,9 +128,14 @@ struct exchange {
     size_t uri_len;
     uint8_t *body;
     size_t body_len, body_cap;
-    size_t renewed_at; /* of a body that a sink takes: its length when its time last began anew */
+    size_t renewed_at;   /* of a body that a sink takes: its length when its time last began anew */
+    bool streams;        /* the answer is a stream */
+    bool dry;            /* and it waits for its service; suspended in libmicrohttpd */
+    struct bytes piece;  /* of a stream, read and not yet taken; in the arena */
+    uint8_t *piece_room; /* HTTP_STREAM_PIECE bytes; NULL: not needed yet */
     struct bytes instead; /* goes out in place of what libmicrohttpd says; in the arena */
     struct arena arena;
+    bool resumed; /* on worker->resumed; under its lock */
     struct exchange *next_resumed;
 };
 
@@ -265,6 +271,8 @@ ssize_t connection_send(struct connection *c, const void *data, size_t len);
 struct MHD_Daemon *http_daemon_new(struct lane *lane);
 /* The service has been woken: lets libmicrohttpd call again. */
 void http_resumed(struct exchange *ex);
+/* Ends a stream that waits: with its last words, or, when its peer is gone, without. */
+void http_stream_end(struct exchange *ex);
 /* libmicrohttpd is about to send the first of these bytes. When it is an error answer of its own, for what
  * it could not parse, the service words a better one, left in exchange.instead. */
 void http_before_send(struct connection *c, const char *first, size_t len);
@@ -310,8 +318,10 @@ MUST_USE enum status worker_init(struct worker *worker, struct transport *transp
 void *worker_main(void *worker);
 void worker_wake(struct worker *worker);
 void worker_cleanup(struct worker *worker);
-/* Queues an exchange: any thread. */
+/* Queues an exchange, unless it is queued: any thread. */
 void worker_resume(struct worker *worker, struct exchange *ex);
+/* Takes it out of the queue: nobody resumes it any more. */
+void worker_forget(struct worker *worker, struct exchange *ex);
 /* 32 hex digits and a terminator. */
 void worker_request_id(struct worker *worker, char out[static HTTP_REQUEST_ID_SIZE]);
 

@@ -26,10 +26,26 @@ void worker_wake(struct worker *worker) {
 void worker_resume(struct worker *worker, struct exchange *ex) {
     (void)pthread_mutex_lock(&worker->resumed_lock);
     bool first = worker->resumed == NULL;
-    ex->next_resumed = worker->resumed;
-    worker->resumed = ex;
-    if (first) {
-        worker_wake(worker);
+    if (!ex->resumed) {
+        ex->resumed = true;
+        ex->next_resumed = worker->resumed;
+        worker->resumed = ex;
+        if (first) {
+            worker_wake(worker);
+        }
+    }
+    (void)pthread_mutex_unlock(&worker->resumed_lock);
+}
+
+void worker_forget(struct worker *worker, struct exchange *ex) {
+    (void)pthread_mutex_lock(&worker->resumed_lock);
+    if (ex->resumed) {
+        struct exchange **at = &worker->resumed;
+        while (*at != ex) {
+            at = &(*at)->next_resumed;
+        }
+        *at = ex->next_resumed;
+        ex->resumed = false;
     }
     (void)pthread_mutex_unlock(&worker->resumed_lock);
 }
@@ -49,11 +65,20 @@ static struct exchange *take_resumed(struct worker *worker) {
     return oldest;
 }
 
+/* From here on it may be queued again. */
+static struct exchange *take_next(struct worker *worker, struct exchange *ex) {
+    (void)pthread_mutex_lock(&worker->resumed_lock);
+    ex->resumed = false;
+    struct exchange *next = ex->next_resumed;
+    (void)pthread_mutex_unlock(&worker->resumed_lock);
+    return next;
+}
+
 static void woken(struct worker *worker) {
     uint64_t count;
     (void)!read(worker->wake_fd, &count, sizeof count);
     for (struct exchange *ex = take_resumed(worker), *next; ex != NULL; ex = next) {
-        next = ex->next_resumed;
+        next = take_next(worker, ex);
         http_resumed(ex);
     }
 }
@@ -148,7 +173,9 @@ static void end_connections(struct worker *worker, bool all) {
                 next = c->next;
                 bool idle = phase == PHASE_HANDSHAKE || phase == PHASE_IDLE ||
                             (phase == PHASE_HEADER && !c->heard);
-                if (all || idle) {
+                if (phase == PHASE_STREAM) {
+                    http_stream_end(&c->exchange);
+                } else if (all || idle) {
                     connection_kill(c);
                 }
             }

@@ -163,6 +163,7 @@ static void start_api(struct gateway *g) {
                                         .reappraisals = g->reappraisals,
                                         .previews = g->previews,
                                         .ocsp = g->ocsp,
+                                        .changes = g->changes,
                                         .signer = g->signer,
                                         .ek_trust = g->ek_trust,
                                         .log = &g->log};
@@ -224,6 +225,9 @@ void gateway_start(struct gateway *g) {
     const struct reappraisals_options reappraisals = {
         .store = g->store, .policy = g->policy, .committer = g->committer, .log = &g->log};
     must(reappraisals_start(&g->reappraisals, &reappraisals, &detail), &detail, "reappraisals");
+    const struct change_streams_options changes = {
+        .store = g->store, .feed = g->feed, .log = &g->log, .backlog = 16};
+    must(change_streams_start(&g->changes, &changes, &detail), &detail, "changes");
     const struct previews_options previews = {.store = g->store, .policy = g->policy};
     must(previews_start(&g->previews, &previews, &detail), &detail, "previews");
     const struct ocsp_responder_options ocsp = {
@@ -260,6 +264,7 @@ void gateway_stop(struct gateway *g) {
     for (enum config_plane plane = NUM_PLANES; plane-- > 0;) {
         api_service(g->api, plane)->worker_free(g->worker[plane]);
     }
+    change_streams_stop(g->changes);
     api_free(g->api);
     previews_free(g->previews);
     ocsp_responder_free(g->ocsp);
@@ -349,6 +354,8 @@ static const char *request_header(const struct http_exchange *x, const char *nam
         value = c->accept;
     } else if (strcasecmp(name, "If-None-Match") == 0) {
         value = c->if_none_match;
+    } else if (strcasecmp(name, "Last-Event-ID") == 0) {
+        value = c->last_event_id;
     }
     size_t num = value != NULL, len = strlen(name);
     for (size_t i = 0; c->headers != NULL && c->headers[i] != NULL; i++) {
@@ -532,12 +539,36 @@ struct exchange *call_start(struct gateway *g, const struct call *c) {
     return e;
 }
 
+/* What a stream says becomes the answer. */
+static void read_stream(struct exchange *e) {
+    const struct http_stream *stream = e->x.stream;
+    enum { STREAM_MAX = 1 << 20 };
+    uint8_t *text = arena_alloc(&e->arena, STREAM_MAX);
+    size_t len = 0;
+    ptrdiff_t n = 0;
+    ck_assert_ptr_nonnull(text);
+    do {
+        if (n == 0 && len != 0) {
+            wait_for(e);
+        }
+        ck_assert_uint_ge(STREAM_MAX - len, 2 * HTTP_STREAM_PIECE);
+        n = stream->read(stream->context, text + len, HTTP_STREAM_PIECE, false);
+        len += n > 0 ? (size_t)n : 0;
+        text[len] = '\0';
+    } while (n != HTTP_STREAM_END &&
+             (e->call.until == NULL || strstr((char *)text, e->call.until) == NULL));
+    e->x.answer = bytes_of(text, len);
+}
+
 struct reply call_finish(struct gateway *g, struct exchange *e) {
     const struct http_service *service = api_service(g->api, e->call.plane);
     struct reply out = {0};
     while (e->next == HTTP_WAIT) {
         wait_for(e);
         e->next = service->finish(service->context, &e->x);
+    }
+    if (e->next == HTTP_STREAM && e->x.method != HTTP_HEAD) {
+        read_stream(e);
     }
     if (!e->call.breaks_off) {
         ck_assert_uint_ne(e->x.status, 0);

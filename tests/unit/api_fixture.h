@@ -22,6 +22,7 @@ struct gateway {
     struct fleet_table *table;
     struct policy_holder *policy;
     struct feed *feed;
+    struct change_streams *changes;
     struct challenges *challenges;
     struct committer *committer;
     struct reappraisals *reappraisals;
@@ -88,6 +89,8 @@ struct call {
     const char *accept;         /* NULL: none */
     const char *if_none_match;  /* likewise */
     const char *const *headers; /* more of them, "Name: value" each, up to a NULL; NULL: none */
+    const char *last_event_id;
+    const char *until; /* a stream is read until this has come, or it ends; NULL: to its end */
 };
 /* The caller frees the reply. Nothing but `status` is checked when it is not 0. */
 struct reply call(struct gateway *g, const struct call *what);
