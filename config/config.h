@@ -84,6 +84,8 @@ struct config {
     /* [crl] */
     unsigned crl_lifetime_s; /* default 1 h; made anew at half of it */
     unsigned crl_max_age_s;  /* default 60: how long a cache may keep one without asking */
+    /* [ocsp] */
+    unsigned ocsp_lifetime_s; /* default 600: from thisUpdate to nextUpdate, at most */
     /* planes */
     struct config_listener plane[NUM_PLANES];
 

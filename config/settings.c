@@ -70,6 +70,9 @@ static const struct setting crl[] = {
     {"lifetime", SETTING_SECONDS, FIELD(crl_lifetime_s), MINUTE, DAY, 0},
     {"max_age", SETTING_SECONDS, FIELD(crl_max_age_s), 0, DAY, 0},
 };
+static const struct setting ocsp[] = {
+    {"lifetime", SETTING_SECONDS, FIELD(ocsp_lifetime_s), MINUTE, DAY, 0},
+};
 static const struct setting plane[] = {
     {"listen", SETTING_LISTEN, PLANE_FIELD(listen), 0, 0, ON_ALL},
     {"unix_mode", SETTING_MODE, PLANE_FIELD(unix_mode), 0, 0, ON_UNIX},
@@ -103,6 +106,7 @@ const struct section config_sections[NUM_SECTIONS] = {
     {"appraisal", appraisal, NUM(appraisal), -1},
     {"challenges", challenges, NUM(challenges), -1},
     {"crl", crl, NUM(crl), -1},
+    {"ocsp", ocsp, NUM(ocsp), -1},
     {"enrol", plane, NUM(plane), PLANE_ENROL},
     {"device", plane, NUM(plane), PLANE_DEVICE},
     {"proxy", plane, NUM(plane), PLANE_PROXY},
@@ -158,6 +162,7 @@ void settings_default(struct config *config) {
     config->challenge_max = 1000000;
     config->crl_lifetime_s = 3600;
     config->crl_max_age_s = 60;
+    config->ocsp_lifetime_s = 600;
     for (int i = 0; i < NUM_PLANES; i++) {
         config->plane[i] = usual;
         config->plane[i].connections = caps[i].connections;

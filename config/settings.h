@@ -40,7 +40,7 @@ struct section {
     int plane; /* -1: not a plane's */
 };
 
-enum { NUM_SECTIONS = 8 + NUM_PLANES, MAX_SETTINGS = 24 };
+enum { NUM_SECTIONS = 9 + NUM_PLANES, MAX_SETTINGS = 24 };
 extern const struct section config_sections[NUM_SECTIONS];
 
 /* NULL: there is none. */

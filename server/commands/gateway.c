@@ -18,7 +18,6 @@
 enum { EK_TRUST_FILE_MAX = 4 << 20 };
 enum { ARENA_BASE = 8 << 20, METRICS_SIZE = 8192 };
 enum { FEED_CAPACITY = 4096 }; /* changes: about 2 MB */
-enum { OCSP_VALIDITY_S = 600 };
 
 /* --- parts ---------------------------------------------------------------------------------- */
 
@@ -139,7 +138,7 @@ static enum status start_ocsp(struct gateway *g, struct detail *detail) {
     const struct ocsp_responder_options options = {.signer = g->signer,
                                                    .table = g->table,
                                                    .log = g->log,
-                                                   .validity_s = OCSP_VALIDITY_S,
+                                                   .validity_s = g->config->ocsp_lifetime_s,
                                                    .fatal = signer_is_gone,
                                                    .fatal_context = g};
     return ocsp_responder_start(&g->ocsp, &options, detail);

@@ -1,6 +1,5 @@
 #include "server/credential/signer_ocsp.h"
 
-#include "server/base/clock.h"
 #include "server/base/encoding.h"
 #include "server/credential/signer_child.h"
 #include "server/credential/signer_exchange.h"
@@ -319,7 +318,7 @@ static enum status respond(const struct child *child, const struct asked *asked,
 
 enum status child_ocsp_answer(struct child *child, struct bytes body, struct writer *reply) {
     uint16_t num;
-    int64_t now = clock_unix();
+    int64_t now = child->now;
     if (bytes_u16be(&body, &num) != STATUS_OK || num == 0 || num > SIGNER_OCSP_MAX) {
         return STATUS_MALFORMED;
     }

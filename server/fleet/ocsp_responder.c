@@ -1,11 +1,11 @@
 #include "server/fleet/ocsp_responder.h"
 
 #include "server/base/clock.h"
+#include "server/base/thread.h"
 #include "server/crypto/x509.h"
 #include "server/fleet/ocsp_cache.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -266,16 +266,6 @@ static void *run(void *context) {
     return NULL;
 }
 
-/* Signals stay with the main thread. */
-static int start_thread(struct ocsp_responder *responder) {
-    sigset_t all, before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&responder->thread, NULL, run, responder);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return error;
-}
-
 enum status ocsp_responder_start(struct ocsp_responder **out,
                                  const struct ocsp_responder_options *options,
                                  struct detail *detail) {
@@ -288,7 +278,7 @@ enum status ocsp_responder_start(struct ocsp_responder **out,
     responder->last = &responder->first;
     (void)pthread_mutex_init(&responder->lock, NULL);
     (void)pthread_cond_init(&responder->wake, NULL);
-    if (start_thread(responder) != 0) {
+    if (!thread_start(&responder->thread, "ocsp", run, responder)) {
         ocsp_responder_free(responder);
         return status_fail(detail, STATUS_INTERNAL, "OCSP responder: no thread");
     }

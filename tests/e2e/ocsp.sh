@@ -96,10 +96,19 @@ fetched "/$escaped" -H "If-None-Match: $etag"
 same 'a cache that asks after hears of it' 200 "$status"
 same 'another is good still' '1 good' "$(standing "$work/other-credential.pem" -nonce)"
 gateway_stop
+GATEHOUSE_PUBLIC_URL=http://127.0.0.1:$(port_of public)
+GATEHOUSE_PUBLIC_LISTEN=${GATEHOUSE_PUBLIC_URL#http://}
+GATEHOUSE_OCSP_LIFETIME=60
+export GATEHOUSE_PUBLIC_URL GATEHOUSE_PUBLIC_LISTEN GATEHOUSE_OCSP_LIFETIME
 must 'the gateway starts again' gateway_start
-url=http://127.0.0.1:$(port_of public)/v1/ocsp
 same 'it still says so after a restart' '1 revoked' "$(standing "$work/edge-credential.pem" -nonce)"
 claim 'and why' grep -q 'Reason: keyCompromise' "$work/said"
+device_attests edge
+field .credential.certificate >"$work/new.pem"
+same 'a credential says where to ask' "$url" "$(openssl x509 -in "$work/new.pem" -noout -ocsp_uri)"
+same 'and is good there' '1 good' "$(standing "$work/new.pem" -no_nonce)"
+fetched "/$escaped"
+claim 'answers hold for as long as is set' test "$(header cache-control | sed 's/max-age=\([0-9]*\).*/\1/')" -le 60
 
 # --- nginx -------------------------------------------------------------------------------------------
 

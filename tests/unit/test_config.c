@@ -350,6 +350,8 @@ static const struct {
     {"[crl]\nlifetime = 59\n", "21: crl.lifetime: must be 1 m to 1 d, not 59 s"},
     {"[crl]\nlifetime = 25 h\n", "21: crl.lifetime: must be 1 m to 1 d, not 25 h"},
     {"[crl]\nmax_age = 1.5\n", "21: crl.max_age: must be whole seconds"},
+    {"[ocsp]\nlifetime = 59\n", "21: ocsp.lifetime: must be 1 m to 1 d, not 59 s"},
+    {"[ocsp]\nlifetime = 25 h\n", "21: ocsp.lifetime: must be 1 m to 1 d, not 25 h"},
     {"[public]\nurl = pki.example\n",
      "21: public.url: \"pki.example\" is not a URL such as "
      "http://pki.example: a host, perhaps a port and a path, and no slash at its end"},
@@ -651,13 +653,15 @@ START_TEST(the_public_url_is_none_until_it_is_set) {
     ck_assert_ptr_null(config->plane[PLANE_PUBLIC].url);
     ck_assert_uint_eq(config->crl_lifetime_s, 3600);
     ck_assert_uint_eq(config->crl_max_age_s, 60);
+    ck_assert_uint_eq(config->ocsp_lifetime_s, 600);
     config_free(config);
     char more[] = "[public]\nlisten = 127.0.0.1:1\nurl = http://pki.example\n[crl]\nlifetime = 2 "
-                  "m\nmax_age = 0\n";
+                  "m\nmax_age = 0\n[ocsp]\nlifetime = 1 h\n";
     ck_assert_int_eq(parse("f.ini", with(more), NULL), STATUS_OK);
     ck_assert_str_eq(config->plane[PLANE_PUBLIC].url, "http://pki.example");
     ck_assert_uint_eq(config->crl_lifetime_s, 120);
     ck_assert_uint_eq(config->crl_max_age_s, 0);
+    ck_assert_uint_eq(config->ocsp_lifetime_s, 3600);
     config_free(config);
 }
 END_TEST

@@ -517,6 +517,30 @@ START_TEST(all_who_wait_are_answered_each_with_its_own) {
 }
 END_TEST
 
+START_TEST(who_finds_the_queue_full_is_told_to_try_later_and_nobody_else) {
+    enum { MANY = OCSP_QUEUE_MAX + SIGNER_OCSP_MAX + 1 };
+    static struct waiting many[MANY];
+    struct credential_row row = row_of(1);
+    struct bytes request = request_of(&row, HASH_SHA1, "nonce");
+    size_t num = 0;
+    put(&row);
+    ck_assert_int_eq(kill(signer_pid(signer), SIGSTOP), 0); /* one batch is with it at most */
+    do {
+        ck_assert_uint_lt(num, MANY);
+        begin(&many[num], request, clock_unix());
+    } while (many[num++].waited);
+    ck_assert_uint_gt(num, OCSP_QUEUE_MAX);
+    ocsp_see(&seen, many[num - 1].query.answer);
+    ck_assert_int_eq(seen.response_status, OCSP_TRY_LATER);
+    ck_assert_int_eq(kill(signer_pid(signer), SIGCONT), 0);
+    for (size_t i = 0; i + 1 < num; i++) {
+        end(&many[i]);
+        ocsp_see(&seen, many[i].query.answer);
+        said(OCSP_GOOD);
+    }
+}
+END_TEST
+
 START_TEST(a_responder_that_stops_says_try_later) {
     struct credential_row row = row_of(1);
     put(&row);
@@ -585,6 +609,7 @@ int main(void) {
     tcase_add_test(cache, what_is_too_long_or_nothing_is_not_kept);
     tcase_add_checked_fixture(many, start, stop);
     tcase_add_test(many, all_who_wait_are_answered_each_with_its_own);
+    tcase_add_test(many, who_finds_the_queue_full_is_told_to_try_later_and_nobody_else);
     tcase_add_test(many, a_responder_that_stops_says_try_later);
     tcase_add_test(many, without_its_signer_it_says_internal_error_and_tells);
     Suite *suite = suite_create("OCSP: responder");

@@ -1,6 +1,7 @@
 /* OCSP answers out of the signer: what openssl says of them, and what the child does not sign. */
 #include "server/base/clock.h"
 #include "server/credential/crl.h"
+#include "server/credential/signer_child.h"
 #include "server/credential/signer_ocsp.h"
 #include "server/crypto/random.h"
 #include "tests/unit/lab.h"
@@ -340,7 +341,151 @@ START_TEST(a_full_batch_is_signed_and_a_fuller_one_is_a_limit) {
 }
 END_TEST
 
+/* --- the child by itself, at times of its own --------------------------------------------------- */
+
+enum { DAY = 86400 };
+
+static struct child child; /* with one authority, of ten days */
+static int64_t begins;
+
+static void make_child(void) {
+    struct public_key key;
+    struct detail detail = {0};
+    uint8_t spki[KEY_SPKI_MAX];
+    struct writer w = writer_of(spki, sizeof spki);
+    struct authority *authority = &child.authority[0];
+    struct writer der = writer_of(authority->der, sizeof authority->der);
+    begins = clock_unix();
+    child = (struct child){.trust_domain = "gatehouse.test", .num_authorities = 1, .now = begins};
+    *authority = (struct authority){.profile = PROFILE_ACCESS, .id = {1, 2, 3}};
+    ck_assert_int_eq(private_key_generate(&authority->key, KEY_EC_P384), STATUS_OK);
+    private_key_public(authority->key, &key);
+    ck_assert_int_eq(public_key_to_spki(&w, &key), STATUS_OK);
+    struct certificate_request request = {.profile = PROFILE_CA,
+                                          .spki = writer_bytes(&w),
+                                          .common_name = "epoch",
+                                          .not_before = begins,
+                                          .not_after = begins + 10 * DAY,
+                                          .serial = {1}};
+    const struct issuer self = {.key = authority->key};
+    ck_assert_msg(profile_issue(&der, &self, &request, &detail) == STATUS_OK, "%s", detail.text);
+    authority->der_len = der.len;
+    ck_assert_int_eq(child_ocsp_new(&child.ocsp, &detail), STATUS_OK);
+}
+
+/* A request for one answer, as signer_ocsp writes it. */
+static struct bytes asked_of_child(uint8_t authority, int64_t next_update) {
+    static uint8_t buffer[128];
+    static const uint8_t serial[16] = {0x40};
+    const uint8_t id[AUTHORITY_RAW_ID] = {authority, 2, 3};
+    struct writer w = writer_of(buffer, sizeof buffer);
+    write_u16be(&w, 1);
+    write_bytes(&w, bytes_of(id, sizeof id));
+    write_u8(&w, 2);
+    write_bytes(&w, bytes_of("no", 2));
+    write_u8(&w, 1);
+    write_u8(&w, 1); /* SHA-1 */
+    write_u8(&w, OCSP_GOOD);
+    write_u64be(&w, 0);
+    write_u8(&w, 0);
+    write_u64be(&w, (uint64_t)next_update);
+    write_u8(&w, sizeof serial);
+    write_bytes(&w, bytes_of(serial, sizeof serial));
+    ck_assert(!w.overflow);
+    return writer_bytes(&w);
+}
+
+/* What it says to that at `now`: its status, and then the response or why not. */
+static enum status child_says(struct bytes *content, int64_t now, int64_t next_update) {
+    static uint8_t buffer[16384];
+    struct writer w = writer_of(buffer, sizeof buffer);
+    struct bytes asked = asked_of_child(1, next_update);
+    uint64_t produced_at;
+    uint16_t num;
+    uint8_t status;
+    child.now = now;
+    ck_assert_int_eq(child_ocsp_answer(&child, asked, &w), STATUS_OK);
+    struct bytes reply = writer_bytes(&w);
+    ck_assert_int_eq(bytes_u64be(&reply, &produced_at), STATUS_OK);
+    ck_assert_int_eq((int64_t)produced_at, now);
+    ck_assert(bytes_u16be(&reply, &num) == STATUS_OK && num == 1);
+    ck_assert_int_eq(bytes_u8(&reply, &status), STATUS_OK);
+    ck_assert_int_eq(bytes_u16be_prefixed(&reply, content), STATUS_OK);
+    ck_assert_uint_eq(reply.len, 0);
+    return (enum status)status;
+}
+
+static void see_at(struct ocsp_seen *seen, int64_t now) {
+    struct bytes content;
+    ck_assert_int_eq(child_says(&content, now, now + 60), STATUS_OK);
+    ocsp_see(seen, content);
+    ck_assert(seen->responder.not_before <= now && now < seen->responder.not_after);
+    ck_assert_int_ge(seen->responder.not_before, begins);
+    ck_assert_int_le(seen->responder.not_after, begins + 10 * DAY);
+}
+
+START_TEST(the_responder_is_certified_anew_half_way_and_not_before) {
+    struct ocsp_seen seen;
+    uint8_t first[32];
+    see_at(&seen, begins + DAY);
+    ck_assert_int_eq(seen.responder.not_after, begins + 4 * DAY);
+    memcpy(first, seen.responder.sha256, sizeof first);
+    see_at(&seen, begins + DAY + 3 * DAY / 2 - 1);
+    ck_assert_mem_eq(seen.responder.sha256, first, sizeof first);
+    see_at(&seen, begins + DAY + 3 * DAY / 2);
+    ck_assert_mem_ne(seen.responder.sha256, first, sizeof first);
+    ck_assert_int_eq(seen.responder.not_after, begins + DAY + 3 * DAY / 2 + 3 * DAY);
+    see_at(&seen, begins + 1); /* the clock went back */
+}
+END_TEST
+
+START_TEST(the_responder_ends_with_its_authority_and_so_do_its_answers) {
+    struct ocsp_seen seen;
+    struct bytes content;
+    int64_t end = begins + 10 * DAY;
+    see_at(&seen, end - 100);
+    ck_assert_int_eq(seen.responder.not_after, end);
+    ck_assert_int_eq(child_says(&content, end - 100, end), STATUS_OK);
+    ck_assert_int_eq(child_says(&content, end - 100, end + 1), STATUS_INVALID);
+    ck_assert_int_eq(child_says(&content, end, end + 60), STATUS_INVALID);
+    ck_assert_int_eq(child_says(&content, begins - 1, begins + 60), STATUS_INVALID);
+}
+END_TEST
+
+START_TEST(an_authority_that_has_retired_is_answered_for_no_more) {
+    struct ocsp_seen seen;
+    struct bytes content;
+    child.authority[0].retires = begins + DAY;
+    see_at(&seen, begins + DAY - 1);
+    ck_assert_int_eq(child_says(&content, begins + DAY, begins + DAY + 60), STATUS_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(a_frame_that_is_cut_or_too_long_is_no_request) {
+    static uint8_t reply[16384];
+    struct bytes asked = asked_of_child(1, begins + 60);
+    for (size_t len = 0; len < asked.len; len++) {
+        struct writer w = writer_of(reply, sizeof reply);
+        uint8_t *exact = malloc(len == 0 ? 1 : len);
+        ck_assert_ptr_nonnull(exact);
+        memcpy(exact, asked.data, len);
+        ck_assert_int_eq(child_ocsp_answer(&child, bytes_of(exact, len), &w), STATUS_MALFORMED);
+        free(exact);
+    }
+    uint8_t longer[128] = {0};
+    memcpy(longer, asked.data, asked.len);
+    struct writer w = writer_of(reply, sizeof reply);
+    ck_assert_int_eq(child_ocsp_answer(&child, bytes_of(longer, asked.len + 1), &w),
+                     STATUS_MALFORMED);
+    longer[1] = 0; /* no responses at all */
+    ck_assert_int_eq(child_ocsp_answer(&child, bytes_of(longer, 2), &w), STATUS_MALFORMED);
+    longer[1] = SIGNER_OCSP_MAX + 1;
+    ck_assert_int_eq(child_ocsp_answer(&child, bytes_of(longer, asked.len), &w), STATUS_MALFORMED);
+}
+END_TEST
+
 int main(void) {
+    TCase *alone = tcase_create("child");
     TCase *good = tcase_create("signed"), *bad = tcase_create("refused");
     lab_open();
     tcase_add_checked_fixture(good, start, stop);
@@ -358,7 +503,13 @@ int main(void) {
     tcase_add_test(bad, a_response_without_answers_is_refused);
     tcase_add_test(bad, one_that_is_refused_does_not_take_the_others_with_it);
     tcase_add_test(bad, a_full_batch_is_signed_and_a_fuller_one_is_a_limit);
+    tcase_add_checked_fixture(alone, make_child, NULL);
+    tcase_add_test(alone, the_responder_is_certified_anew_half_way_and_not_before);
+    tcase_add_test(alone, the_responder_ends_with_its_authority_and_so_do_its_answers);
+    tcase_add_test(alone, an_authority_that_has_retired_is_answered_for_no_more);
+    tcase_add_test(alone, a_frame_that_is_cut_or_too_long_is_no_request);
     Suite *suite = suite_create("signer: OCSP");
+    suite_add_tcase(suite, alone);
     suite_add_tcase(suite, good);
     suite_add_tcase(suite, bad);
     SRunner *runner = srunner_create(suite);
