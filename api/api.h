@@ -8,6 +8,7 @@
 #include "server/fleet/challenge.h"
 #include "server/fleet/change_stream.h"
 #include "server/fleet/committer.h"
+#include "server/fleet/crl_publisher.h"
 #include "server/fleet/ocsp_responder.h"
 #include "server/fleet/preview.h"
 #include "server/fleet/reappraisal.h"
@@ -27,6 +28,7 @@ struct api_options { /* everything is borrowed and outlives the api */
     struct reappraisals *reappraisals; /* NULL: what is asked for waits in the store */
     const struct signer *signer;       /* for the authorities' certificates only */
     struct ocsp_responder *ocsp;
+    struct crl_publisher *crl;
     struct ek_trust *ek_trust; /* NULL: only models with EK anchors of their own enrol */
     const struct log *log;
     /* Extra lines for /metrics (Prometheus text), such as the transport's counters; may be NULL. */

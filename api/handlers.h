@@ -32,6 +32,8 @@ enum http_next health_show(struct request *r);
 enum http_next ready_show(struct request *r);
 enum http_next ca_identity_show(struct request *r);
 enum http_next ca_access_show(struct request *r);
+enum http_next ca_certificate_show(struct request *r);
+enum http_next crl_show(struct request *r);
 enum http_next ocsp_post(struct request *r);
 enum http_next ocsp_get(struct request *r);
 

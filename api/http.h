@@ -78,7 +78,7 @@ struct http_exchange {
     /* The answer; the transport adds Date, Content-Length, Connection and X-Request-Id. */
     unsigned status;          /* 0 until answered */
     const char *content_type; /* static or arena; NULL with an empty body */
-    struct bytes answer;      /* static or arena */
+    struct bytes answer;      /* static, arena, or the service's until `ended` */
     struct http_header header[HTTP_MAX_HEADERS_OUT];
     size_t num_headers;
     const struct http_stream *stream; /* with HTTP_STREAM, in place of `answer`. Arena */

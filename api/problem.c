@@ -147,6 +147,8 @@ static const struct problem_entry table[NUM_PROBLEMS] = {
     [PROBLEM_UNKNOWN_POLICY] = {"unknown_policy", 422, "No such access policy is known", 0},
     [PROBLEM_STORAGE_UNAVAILABLE] = {"storage_unavailable", 503, "The store cannot be reached", 5},
     [PROBLEM_OVERLOADED] = {"overloaded", 503, "The gateway is overloaded", 2},
+    [PROBLEM_CRL_UNAVAILABLE] = {"crl_unavailable", 503,
+                                 "There is no current list of what is revoked", 5},
     [PROBLEM_INTERNAL] = {"internal", 500, "The gateway failed", 0},
 };
 

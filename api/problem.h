@@ -111,6 +111,7 @@ enum problem_kind {
     /* The gateway. */
     PROBLEM_STORAGE_UNAVAILABLE,
     PROBLEM_OVERLOADED,
+    PROBLEM_CRL_UNAVAILABLE,
     PROBLEM_INTERNAL,
     NUM_PROBLEMS
 };

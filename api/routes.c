@@ -177,6 +177,8 @@ static const struct route table[] = {
     ROUTE(PUBLIC, GET, "/readyz", ROLE_ANYONE, ready_show, .frequent = true),
     ROUTE(PUBLIC, GET, "/v1/ca/identity.pem", ROLE_ANYONE, ca_identity_show),
     ROUTE(PUBLIC, GET, "/v1/ca/access.pem", ROLE_ANYONE, ca_access_show),
+    ROUTE(PUBLIC, GET, "/v1/ca/access/{name}", ROLE_ANYONE, ca_certificate_show),
+    ROUTE(PUBLIC, GET, "/v1/crl/{name}", ROLE_ANYONE, crl_show, .frequent = true),
     ROUTE(PUBLIC, POST, "/v1/ocsp", ROLE_ANYONE, ocsp_post, BYTES("application/ocsp-request"),
           .frequent = true),
     ROUTE(PUBLIC, GET, "/v1/ocsp/{request}", ROLE_ANYONE, ocsp_get, .suffix = true,

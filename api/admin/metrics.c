@@ -156,6 +156,14 @@ static void put_ocsp(struct writer *out, const struct ocsp_responder *ocsp) {
     put_labelled(out, "ocsp_answers_total", "from", "error", c.errors);
 }
 
+static void put_crl(struct writer *out, struct crl_publisher *crl) {
+    struct crl_counts c = crl_publisher_count(crl);
+    put_one(out, "crls_total", "counter", "Lists of revoked credentials that were made.", c.made);
+    put_one(out, "crl_failures_total", "counter", "Lists that could not be made.", c.failures);
+    put_one(out, "crl_entries", "gauge", "Credentials on the lists as they are now.", c.entries);
+    put_one(out, "crl_bytes", "gauge", "The size of these lists.", c.bytes);
+}
+
 enum http_next metrics_show(struct request *r) {
     struct http_exchange *x = r->x;
     const struct api_options *options = &r->api->options;
@@ -182,6 +190,7 @@ enum http_next metrics_show(struct request *r) {
     put_one(&out, "previews_total", "counter", "Previews of baselines.",
             previews_count(options->previews));
     put_ocsp(&out, options->ocsp);
+    put_crl(&out, options->crl);
     if (options->metrics != NULL) {
         options->metrics(options->metrics_context, x->arena, &extra);
         write_bytes(&out, bytes_of_text(extra == NULL ? "" : extra));

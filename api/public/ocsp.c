@@ -1,13 +1,12 @@
 /* OCSP over HTTP (RFC 6960 appendix A). What was understood as HTTP is answered with 200, errors of OCSP
  * too; what may be cached, and how long, is as RFC 5019 section 6 has it. */
+#include "api/caching.h"
 #include "api/handlers.h"
 #include "server/base/clock.h"
 #include "server/base/encoding.h"
 #include "server/fleet/ocsp_responder.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 struct pending {
     struct ocsp_query query; /* first: of_query casts */
@@ -16,21 +15,6 @@ struct pending {
 
 static struct pending *of_query(struct ocsp_query *query) {
     return (struct pending *)query;
-}
-
-/* IMF-fixdate (RFC 9110 5.6.7); NULL on overflow. */
-static const char *http_date(struct arena *arena, int64_t unix_s) {
-    static const char days[] = "SunMonTueWedThuFriSat",
-                      months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    struct tm tm = {0};
-    time_t time = (time_t)unix_s;
-    if (gmtime_r(&time, &tm) == NULL) {
-        return NULL;
-    }
-    return arena_printf(arena, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT",
-                        days + (size_t)3 * (size_t)tm.tm_wday, tm.tm_mday,
-                        months + (size_t)3 * (size_t)tm.tm_mon, tm.tm_year + 1900, tm.tm_hour,
-                        tm.tm_min, tm.tm_sec);
 }
 
 static const char *etag_of(struct arena *arena, struct bytes answer) {
@@ -72,8 +56,7 @@ static enum http_next answer(struct request *r) {
     if (!add_caching(x, query, etag, clock_unix())) {
         return problem(x, PROBLEM_INTERNAL);
     }
-    const char *known = x->request_header(x, "If-None-Match", NULL);
-    if (known != NULL && strcmp(known, etag) == 0) {
+    if (http_is_known(x, etag, http_date(x->arena, query->this_update))) {
         x->status = 304;
         x->content_type = NULL;
         x->answer = bytes_of(NULL, 0);

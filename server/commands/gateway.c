@@ -144,6 +144,18 @@ static enum status start_ocsp(struct gateway *g, struct detail *detail) {
     return ocsp_responder_start(&g->ocsp, &options, detail);
 }
 
+/* Before anybody is served: who asks finds a list. */
+static enum status start_crl(struct gateway *g, struct detail *detail) {
+    const struct crl_publisher_options options = {.store = g->store,
+                                                  .signer = g->signer,
+                                                  .feed = g->feed,
+                                                  .log = g->log,
+                                                  .lifetime_s = g->config->crl_lifetime_s,
+                                                  .fatal = signer_is_gone,
+                                                  .fatal_context = g};
+    return crl_publisher_start(&g->crl, &options, detail);
+}
+
 /* --- metrics of the transport ------------------------------------------------------------------
  */
 
@@ -220,6 +232,7 @@ static enum status open_api(struct gateway *g, struct detail *detail) {
                                         .previews = g->previews,
                                         .ocsp = g->ocsp,
                                         .changes = g->changes,
+                                        .crl = g->crl,
                                         .signer = g->signer,
                                         .ek_trust = g->ek_trust,
                                         .log = g->log,
@@ -300,9 +313,9 @@ static enum status open_store(struct gateway *g, struct detail *detail) {
 enum status gateway_open(struct gateway *g, struct detail *detail) {
     /* The signer is forked first: nothing of what follows may be in its memory. */
     static enum status (*const steps[])(struct gateway *, struct detail *) = {
-        start_signer,    open_store,      load_ek_trust,  load_fleet,
-        make_challenges, start_committer, start_changes,  start_reappraisals,
-        start_ocsp,      open_api,        start_transport};
+        start_signer,    open_store,      load_ek_trust, load_fleet,
+        make_challenges, start_committer, start_changes, start_reappraisals,
+        start_ocsp,      start_crl,       open_api,      start_transport};
     g->fatal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (g->fatal_fd < 0) {
         return status_fail(detail, STATUS_INTERNAL, "eventfd: %s", strerror(errno));
@@ -325,6 +338,7 @@ void gateway_close(struct gateway *g, unsigned grace_ms) {
         api_drain(g->api);
     }
     ocsp_responder_stop(g->ocsp);
+    crl_publisher_stop(g->crl);
     gateway_note_stop(g);
     previews_stop(g->previews);
     reappraisals_stop(g->reappraisals);
@@ -334,6 +348,7 @@ void gateway_close(struct gateway *g, unsigned grace_ms) {
     api_free(g->api);
     previews_free(g->previews);
     ocsp_responder_free(g->ocsp);
+    crl_publisher_free(g->crl);
     challenges_free(g->challenges);
     policy_holder_free(g->policy);
     feed_free(g->feed);

@@ -48,7 +48,7 @@ static void write_access(struct writer *w, const char *url, const char *authorit
     der_close(&value, ocsp);
     size_t issuer = der_open(&value, DER_SEQUENCE);
     der_write(&value, DER_OID, DER_OID_OF(OID_AUTHORITY_INFO_ISSUERS));
-    write_uri(&value, url, "/v1/ca/", authority, ".cer");
+    write_uri(&value, url, "/v1/ca/access/", authority, ".cer");
     der_close(&value, issuer);
     der_close(&value, list);
     w->overflow |= value.overflow;

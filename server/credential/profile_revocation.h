@@ -7,7 +7,7 @@
 
 /* Extensions: with a URL, cRLDistributionPoints (RFC 5280 4.2.1.13), <url>/v1/crl/<authority>.crl, and
  * authorityInfoAccess (4.2.2.1), OCSP at <url>/v1/ocsp and the issuer's certificate at
- * <url>/v1/ca/<authority>.cer. Without (NULL), noRevAvail (RFC 9608). `authority`: the first 8 bytes of
+ * <url>/v1/ca/access/<authority>.cer. Without (NULL), noRevAvail (RFC 9608). `authority`: the first 8 bytes of
  * the SHA-256 of the issuer's SubjectPublicKeyInfo, in hex. */
 void profile_write_revocation(struct writer *w, const char *url, const char *authority);
 

@@ -144,7 +144,9 @@ static void fill_config(struct gateway *g) {
                               .enrolment_expiry_s = 600,
                               .enrolment_approval_expiry_s = 7 * 86400,
                               .challenge_expiry_s = 300,
-                              .challenge_max = 1000};
+                              .challenge_max = 1000,
+                              .crl_lifetime_s = 3600,
+                              .crl_max_age_s = 60};
     for (size_t i = 0; i < NUM_PLANES; i++) {
         config->plane[i].enabled = true;
     }
@@ -164,6 +166,7 @@ static void start_api(struct gateway *g) {
                                         .previews = g->previews,
                                         .ocsp = g->ocsp,
                                         .changes = g->changes,
+                                        .crl = g->crl,
                                         .signer = g->signer,
                                         .ek_trust = g->ek_trust,
                                         .log = &g->log};
@@ -233,6 +236,12 @@ void gateway_start(struct gateway *g) {
     const struct ocsp_responder_options ocsp = {
         .signer = g->signer, .table = g->table, .log = &g->log, .validity_s = 600};
     must(ocsp_responder_start(&g->ocsp, &ocsp, &detail), &detail, "OCSP");
+    const struct crl_publisher_options crl = {.store = g->store,
+                                              .signer = g->signer,
+                                              .feed = g->feed,
+                                              .log = &g->log,
+                                              .lifetime_s = 3600};
+    must(crl_publisher_start(&g->crl, &crl, &detail), &detail, "CRL");
     start_api(g);
 }
 
@@ -258,6 +267,7 @@ void gateway_worker_end(struct gateway *mine) {
 void gateway_stop(struct gateway *g) {
     char command[128];
     ocsp_responder_stop(g->ocsp);
+    crl_publisher_stop(g->crl);
     previews_stop(g->previews);
     reappraisals_stop(g->reappraisals);
     committer_stop(g->committer);
@@ -268,6 +278,7 @@ void gateway_stop(struct gateway *g) {
     api_free(g->api);
     previews_free(g->previews);
     ocsp_responder_free(g->ocsp);
+    crl_publisher_free(g->crl);
     openapi_free(g->contract);
     fleet_thread_enter();
     challenges_free(g->challenges);

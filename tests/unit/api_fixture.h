@@ -28,6 +28,7 @@ struct gateway {
     struct reappraisals *reappraisals;
     struct previews *previews;
     struct ocsp_responder *ocsp;
+    struct crl_publisher *crl;
     struct ek_trust *ek_trust;
     struct private_key *ek_ca;
     uint8_t ek_ca_der[2048];

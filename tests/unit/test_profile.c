@@ -243,7 +243,7 @@ START_TEST(credential_says_where_its_revocation_is_told) {
                    "OCSP - URI:http://pki.example:8480/gate/v1/ocsp\n",
                    ca_id((size_t)_i));
     (void)snprintf(expected + strlen(expected), sizeof expected - strlen(expected),
-                   "CA Issuers - URI:http://pki.example:8480/gate/v1/ca/%s.cer\n",
+                   "CA Issuers - URI:http://pki.example:8480/gate/v1/ca/access/%s.cer\n",
                    ca_id((size_t)_i));
     ck_assert_str_eq((const char *)lab_read("ext").data, expected);
 }

@@ -1,0 +1,45 @@
+#include "api/caching.h"
+
+#include <string.h>
+#include <time.h>
+
+const char *http_date(struct arena *arena, int64_t unix_s) {
+    static const char days[] = "SunMonTueWedThuFriSat",
+                      months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    struct tm tm = {0};
+    time_t time = (time_t)unix_s;
+    if (gmtime_r(&time, &tm) == NULL) {
+        return NULL;
+    }
+    return arena_printf(arena, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT",
+                        days + (size_t)3 * (size_t)tm.tm_wday, tm.tm_mday,
+                        months + (size_t)3 * (size_t)tm.tm_mon, tm.tm_year + 1900, tm.tm_hour,
+                        tm.tm_min, tm.tm_sec);
+}
+
+/* A list of entity tags, or "*" (RFC 9110 13.1.2). The comparison is the weak one; a tag of ours has no
+ * comma or quote inside. */
+static bool names(const char *list, const char *etag) {
+    size_t len = strlen(etag);
+    if (strcmp(list, "*") == 0) {
+        return true;
+    }
+    while (*list != '\0') {
+        list += strspn(list, " \t,");
+        list += strncmp(list, "W/", 2) == 0 ? 2 : 0;
+        if (strncmp(list, etag, len) == 0 && strchr(" \t,", list[len]) != NULL) {
+            return true; /* strchr finds the end of the text as well */
+        }
+        list += strcspn(list, ",");
+    }
+    return false;
+}
+
+bool http_is_known(const struct http_exchange *x, const char *etag, const char *last_modified) {
+    const char *tags = x->request_header(x, "If-None-Match", NULL);
+    if (tags != NULL) {
+        return names(tags, etag);
+    }
+    const char *since = x->request_header(x, "If-Modified-Since", NULL);
+    return since != NULL && strcmp(since, last_modified) == 0;
+}

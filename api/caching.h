@@ -1,0 +1,13 @@
+/* What HTTP says about answers that others keep (RFC 9110, 9111). */
+#ifndef GATEHOUSE_API_CACHING_H
+#define GATEHOUSE_API_CACHING_H
+
+#include "api/http.h"
+
+/* IMF-fixdate (RFC 9110 5.6.7), in the arena; NULL on overflow. */
+const char *http_date(struct arena *arena, int64_t unix_s);
+/* Whether who asks has this very answer: If-None-Match names its entity tag, or, without one, If-Modified-
+ * Since is its date, letter by letter. */
+bool http_is_known(const struct http_exchange *x, const char *etag, const char *last_modified);
+
+#endif
