@@ -155,6 +155,37 @@ static const struct command {
      "                  that was stolen. Every device has to attest again\n"
      "show prints a line for each: id, state (coming, signing, past, retired), when it was\n"
      "published, signs and is retired, certificate and key, with tabs between them.\n"},
+    {"watch", command_watch,
+     "--url https://HOST:PORT --cert FILE --key FILE [--ca FILE] | --url unix:PATH\n"
+     "                 [--model NAME] [--snapshot | --after SEQ] [--exec COMMAND]\n"
+     "                 [--haproxy-map FILE] [--nginx-map FILE] [--max-stale SECONDS]",
+     "follow changes in trust, or keep a proxy's map file current",
+     "Prints each change as a line of JSON; goes on after the last it heard when the connection is "
+     "lost,\n"
+     "and begins with how things stand when that is not kept any more.\n"
+     "  --url           the proxy plane; over TLS with a certificate that is registered "
+     "(/v1/proxies)\n"
+     "  --ca            PEM certificates that vouch for the gateway (default the system's)\n"
+     "  --model         of this model only\n"
+     "  --snapshot      first how things stand\n"
+     "  --after         go on after this number\n"
+     "  --exec          run this with sh -c for each change, one at a time and in order, in place "
+     "of\n"
+     "                  printing: the line is its standard input; GATEHOUSE_EVENT, _EVENT_ID,\n"
+     "                  _DEVICE_ID, _MODEL, _SERIAL, _FINGERPRINT and _REASON are set\n"
+     "  --haproxy-map   keep this file to the credentials that may pass: SHA-256 of the "
+     "certificate,\n"
+     "                  and the device's tier. HAProxy: ssl_c_der,sha2(256),hex,lower,map(FILE)\n"
+     "  --nginx-map     the same for a map block of $ssl_client_serial. Only where the access "
+     "authority\n"
+     "                  alone vouches for clients: a serial number is its issuer's\n"
+     "Files are replaced as a whole, at most every 50 ms; what expires leaves by itself. With "
+     "them,\n"
+     "--exec runs after each change of a file (GATEHOUSE_ENTRIES is set), to reload the proxy. "
+     "When\n"
+     "nothing was heard for --max-stale (default 120 s) they become empty: nobody passes. Stopped, "
+     "it\n"
+     "leaves them as they are.\n"},
     {"version", command_version, "", "print the version", ""},
     {"help", command_help, "[COMMAND]", "print this, or more about one command", ""},
 };

@@ -35,5 +35,8 @@ int command_proxy_config(int argc, char **argv);
 /* doctor --proxy URL ...: probes a running proxy. 0: nothing that was looked at is wrong; 3: something
  * is, and the report says what; 1: it could not be probed; 2. */
 int command_doctor(int argc, char **argv);
+/* watch --url URL ...: follows a gateway's changes until it is told to stop. 0: it was told so; 1: it cannot go
+ * on; 2. */
+int command_watch(int argc, char **argv);
 
 #endif

@@ -284,15 +284,23 @@ static void heartbeat(struct change_reader *r, struct room *room, int64_t now_ms
     (void)put(room, text, strlen(text));
 }
 
+/* With its place, so that who is cut off before the first change misses none. */
+static void greet(struct change_reader *r, struct room *room) {
+    char text[2 * GREETING_MAX];
+    int len = r->phase == FOLLOW
+                  ? snprintf(text, sizeof text, "id: %lld\nretry: 2000\n\n", (long long)r->cursor)
+                  : snprintf(text, sizeof text, "retry: 2000\n\n");
+    r->greeted = put(room, text, (size_t)len);
+}
+
 ptrdiff_t change_reader_read(struct change_reader *r, uint8_t *out, size_t max, bool stopping) {
-    static const char greeting[] = "retry: 2000\n\n";
     struct change_streams *s = r->streams;
     struct room room = {.out = out, .max = max};
     int64_t now_ms = clock_monotonic_ms();
     uint64_t closings = 0;
     (void)pthread_mutex_lock(&s->lock);
     if (!r->greeted) {
-        r->greeted = put(&room, greeting, sizeof greeting - 1);
+        greet(r, &room);
     }
     if (stopping) {
         end_with(r, "closing", "shutting_down", &closings);

@@ -4,7 +4,8 @@
  * its own; so does a snapshot: how things stand, and the seq from which changes follow, so that
  * nothing falls in between (what changed meanwhile may be told twice).
  *
- *   retry: 2000
+ *   id: 16
+ *   retry: 2000                                          (where it begins; no id with a snapshot)
  *
  *   id: 17
  *   event: device | credential | revocation | model

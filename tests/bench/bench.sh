@@ -5,7 +5,7 @@
 #
 #   BENCH_SECONDS=5         how long each load runs
 #   BENCH_DEVICES=1000000   the large fleet; 0 leaves it out
-#   BENCH_ONLY='core rejudge boots enrol register attest audit decision handshake revoke ocsp fleet'   a part of it
+#   BENCH_ONLY='core rejudge boots enrol register attest audit decision handshake revoke changes ocsp fleet'   a part of it
 set -eu
 
 cd "$(dirname "$0")/../.."
@@ -14,7 +14,7 @@ BUILD=${BUILD:-build}
 case $BUILD in /*) ;; *) BUILD=$root/$BUILD ;; esac
 BENCH_SECONDS=${BENCH_SECONDS:-5}
 BENCH_DEVICES=${BENCH_DEVICES:-1000000}
-only=${BENCH_ONLY:-core rejudge boots enrol register attest audit decision handshake revoke ocsp fleet}
+only=${BENCH_ONLY:-core rejudge boots enrol register attest audit decision handshake revoke changes ocsp fleet}
 export BENCH_SECONDS LC_ALL=C TZ=UTC0
 gatehouse=$BUILD/gatehouse
 loadgen=$BUILD/bench/loadgen
@@ -341,12 +341,13 @@ fleet_starts() {
     made "$1"
     "$BUILD/bench/make_fleet" "$work/$1.db" "$1" list | shuf >"$work/$1.ids"
     sqlite3 "$work/$1.db" "ATTACH '$gateway/gatehouse.db' AS made;
-        INSERT INTO proxy SELECT * FROM made.proxy; INSERT INTO operator SELECT * FROM made.operator;"
+        INSERT INTO proxy SELECT * FROM made.proxy; INSERT INTO operator SELECT * FROM made.operator;
+        INSERT INTO operator_certificate SELECT * FROM made.operator_certificate;"
     sync # what was just written is not to be written out while we measure
     GATEHOUSE_STORE_PATH=$work/$1.db
     export GATEHOUSE_STORE_PATH
     began=$(date +%s%N)
-    started_with 1
+    started_with "${fleet_workers:-1}"
     result "fleet of $1" 'start until it listens' "$(echo "$began $(date +%s%N)" | awk '{ print ($2 - $1) / 1e9 }')" s "${2-}"
     result "fleet of $1" 'CPU until it listens' \
         "$(awk -v tick="$(getconf CLK_TCK)" '{ print ($14 + $15) / tick }' "/proc/$gateway_pid/stat")" s
@@ -371,6 +372,20 @@ if wanted audit; then
     [ -z "$attestation" ] ||
         result audit "the chain, share of an attestation's CPU" \
             "$(echo "$(value audit 'the chain, of an entry') $attestation" | awk '{ print $1 / 1000 / $2 }')" x 0.05
+fi
+
+if wanted changes; then
+    say '2,000 readers of the change stream over mutual TLS on one gateway, and 100 revocations one after another'
+    export GATEHOUSE_PROXY_CONNECTIONS_PER_IP=0
+    fleet_workers=0
+    fleet_starts 1000
+    fleet_workers=1
+    measured "$BUILD/bench/changes" at="127.0.0.1:$(port_of proxy)" admin="127.0.0.1:$(port_of admin)" anchors="$work/server-ca.pem" \
+        cert="$work/proxy.pem" key="$work/proxy.key" admin_cert="$work/admin.pem" admin_key="$work/admin.key" \
+        serials="$work/1000.ids" pids="$gateway_pid"
+    gateway_stop
+    unset GATEHOUSE_PROXY_CONNECTIONS_PER_IP
+    rm -rf "$work/gateway-1000" "$work/1000".*
 fi
 
 if wanted ocsp; then

@@ -199,6 +199,20 @@ unsigned client_request(struct client *client, const char *method, const char *p
     return receive(client);
 }
 
+bool client_send(struct client *client, const char *data, size_t len) {
+    return send_all(client, data, len);
+}
+
+int client_descriptor(const struct client *client) {
+    return client->fd;
+}
+
+long client_read_now(struct client *client, void *buf, size_t cap) {
+    int n = wolfSSL_read(client->tls, buf, (int)cap);
+    int why = n > 0 ? 0 : wolfSSL_get_error(client->tls, n);
+    return n > 0 ? n : why == WOLFSSL_ERROR_WANT_READ || why == WOLFSSL_ERROR_WANT_WRITE ? 0 : -1;
+}
+
 const char *client_answer(const struct client *client) {
     return client->buffer + client->body;
 }

@@ -21,6 +21,11 @@ void client_close(struct client *client); /* NULL is allowed */
  * body is terminated and lives until the next call. `body` may be NULL. */
 unsigned client_request(struct client *client, const char *method, const char *path,
                         const char *body, size_t body_len);
+/* For streams: sends; the socket, to wait for; and what has come by now: its length, 0 for nothing, -1 at
+ * the end. */
+bool client_send(struct client *client, const char *data, size_t len);
+int client_descriptor(const struct client *client);
+long client_read_now(struct client *client, void *buf, size_t cap);
 const char *client_answer(const struct client *client);
 /* The string value of "name" in the answer, copied; false when it is not there or too long. */
 bool client_field(const struct client *client, char *out, size_t cap, const char *name);

@@ -221,7 +221,7 @@ START_TEST(each_kind_of_change_is_an_event_of_its_own) {
     commit(store_model_update(f.writer, &model));
     hear_until(l, "id: 4\n");
     ck_assert_ptr_eq(
-        strstr(l->text, "retry: 2000\n\nid: 1\nevent: device\ndata: {\"seq\":1,\"at\":\""),
+        strstr(l->text, "id: 0\nretry: 2000\n\nid: 1\nevent: device\ndata: {\"seq\":1,\"at\":\""),
         l->text);
     ck_assert_ptr_nonnull(strstr(l->text, "\"state\":\"enrolled\",\"verdict\":\"unknown\",\"tier\":"
                                           "\"none\",\"was\":{\"state\":null,"));
