@@ -12,6 +12,7 @@
 #include "server/fleet/ocsp_responder.h"
 #include "server/fleet/preview.h"
 #include "server/fleet/reappraisal.h"
+#include "server/fleet/signals.h"
 #include "server/identity/ek_trust.h"
 
 struct api;
@@ -25,6 +26,7 @@ struct api_options { /* everything is borrowed and outlives the api */
     struct committer *committer;
     struct previews *previews;
     struct change_streams *changes;
+    struct signals *signals;
     struct reappraisals *reappraisals; /* NULL: what is asked for waits in the store */
     const struct signer *signer;       /* for the authorities' certificates only */
     struct ocsp_responder *ocsp;

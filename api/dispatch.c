@@ -32,8 +32,8 @@ static void *worker_new(void *context, unsigned worker) {
         return NULL;
     }
     w->api = plane->api;
-    /* Proxies and the public are answered from memory. */
-    if (plane->plane != PLANE_PROXY && plane->plane != PLANE_PUBLIC) {
+    /* The public is answered from memory; so are decisions. */
+    if (plane->plane != PLANE_PUBLIC) {
         struct detail detail = {0};
         if (store_reader_new(&w->reader, plane->api->options.store, &detail) != STATUS_OK) {
             log_event(plane->api->options.log, LOG_ERROR, "store_reader_failed",
@@ -44,6 +44,7 @@ static void *worker_new(void *context, unsigned worker) {
     }
     if (plane->plane == PLANE_PROXY &&
         verified_new(&w->verified, plane->api->options.signer) != STATUS_OK) {
+        store_reader_free(w->reader);
         free(w);
         return NULL;
     }

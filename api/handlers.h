@@ -27,7 +27,21 @@ enum http_next authorize(struct request *r);
 extern const struct shape changes_query_shape;
 enum http_next changes_stream(struct request *r);
 
+extern const struct shape ssf_create_shape, ssf_update_shape, ssf_query_shape;
+extern const struct shape ssf_stream_query_shape, ssf_status_shape, ssf_verify_shape,
+    ssf_poll_shape;
+enum http_next ssf_stream_create(struct request *r);
+enum http_next ssf_stream_show(struct request *r);
+enum http_next ssf_stream_update(struct request *r);
+enum http_next ssf_stream_replace(struct request *r);
+enum http_next ssf_stream_delete(struct request *r);
+enum http_next ssf_status_show(struct request *r);
+enum http_next ssf_status_update(struct request *r);
+enum http_next ssf_verify(struct request *r);
+enum http_next ssf_poll(struct request *r);
+
 /* public */
+enum http_next ssf_configuration_show(struct request *r);
 enum http_next health_show(struct request *r);
 enum http_next ready_show(struct request *r);
 enum http_next ca_identity_show(struct request *r);
@@ -135,6 +149,15 @@ enum http_next access_policy_create(struct request *r);
 enum http_next access_policy_show(struct request *r);
 enum http_next access_policy_update(struct request *r);
 enum http_next access_policy_delete(struct request *r);
+extern const struct shape stream_create_shape, stream_update_shape, stream_status_shape;
+extern const struct shape stream_verify_shape;
+enum http_next stream_list(struct request *r);
+enum http_next stream_show(struct request *r);
+enum http_next stream_admin_create(struct request *r);
+enum http_next stream_admin_update(struct request *r);
+enum http_next stream_admin_delete(struct request *r);
+enum http_next stream_admin_status(struct request *r);
+enum http_next stream_admin_verify(struct request *r);
 extern const struct shape audit_query_shape;
 enum http_next audit_list(struct request *r);
 extern const struct shape audit_checkpoint_query_shape;

@@ -242,6 +242,60 @@ static bool read_segments(struct http_exchange *x, const char *where, const stru
     return read_object(x, below, object, labels, sizeof labels / sizeof labels[0], out);
 }
 
+static bool read_delivery(struct http_exchange *x, const char *where, const struct field *field,
+                          json_t *object, struct delivery_body *out) {
+    static const struct field fields[] = {
+        {"method", FIELD_TEXT, true, 1, 64, offsetof(struct delivery_body, method)},
+        {"endpoint_url", FIELD_TEXT, false, 1, 1024, offsetof(struct delivery_body, endpoint_url)},
+        {"authorization_header", FIELD_TEXT, false, 0, 1024,
+         offsetof(struct delivery_body, authorization_header)},
+    };
+    char below[64];
+    if (!json_is_object(object)) {
+        return bad_field(x, where, field, "must be an object");
+    }
+    (void)snprintf(below, sizeof below, "%s%s.", where, field->name);
+    *out = (struct delivery_body){.given = true};
+    return read_object(x, below, object, fields, sizeof fields / sizeof fields[0], out);
+}
+
+static bool read_set_errors(struct http_exchange *x, const char *where, const struct field *field,
+                            json_t *object, struct set_errors *out) {
+    struct said {
+        const char *err, *description;
+    };
+    static const struct field fields[] = {
+        {"err", FIELD_TEXT, true, 1, 128, offsetof(struct said, err)},
+        {"description", FIELD_TEXT, false, 0, 4096, offsetof(struct said, description)},
+    };
+    char below[64];
+    size_t num = json_object_size(object);
+    const char *name;
+    json_t *value;
+    if (!json_is_object(object) || !length_is_fine(field, num)) {
+        return bad_field(x, where, field, "must be an object of as many errors as may be");
+    }
+    out->jti = arena_array(x->arena, num, sizeof *out->jti);
+    out->err = arena_array(x->arena, num, sizeof *out->err);
+    (void)snprintf(below, sizeof below, "%s%s.", where, field->name);
+    json_object_foreach(object, name, value) {
+        struct said said = {0};
+        if (!json_is_object(value)) {
+            return bad_field(x, where, field, "each must be an object");
+        }
+        if (!read_object(x, below, value, fields, sizeof fields / sizeof fields[0], &said)) {
+            return false;
+        }
+        const char *jti = arena_text(x->arena, name);
+        if (jti == NULL || x->arena->overflow) {
+            return bad_field(x, where, field, "too large");
+        }
+        out->jti[out->num] = jti;
+        out->err[out->num++] = said.err;
+    }
+    return true;
+}
+
 static bool read_rings(struct http_exchange *x, const char *where, const struct field *field,
                        json_t *array, struct ring_list *out) {
     size_t num = json_array_size(array);
@@ -289,6 +343,11 @@ static bool read_field(struct http_exchange *x, const char *where, const struct 
     case FIELD_INTEGER:
         return json_is_integer(value) ? read_integer(x, where, field, json_integer_value(value), to)
                                       : bad_field(x, where, field, "must be an integer");
+    case FIELD_COUNT:
+        ((struct count *)to)->given = true;
+        return json_is_integer(value) ? read_integer(x, where, field, json_integer_value(value),
+                                                     &((struct count *)to)->value)
+                                      : bad_field(x, where, field, "must be an integer");
     case FIELD_BOOLEAN:
         if (!json_is_boolean(value)) {
             return bad_field(x, where, field, "must be true or false");
@@ -307,6 +366,10 @@ static bool read_field(struct http_exchange *x, const char *where, const struct 
         return read_segments(x, where, field, value, to);
     case FIELD_ROLLOUT:
         return read_rollout(x, where, field, value, to);
+    case FIELD_DELIVERY:
+        return read_delivery(x, where, field, value, to);
+    case FIELD_SET_ERRORS:
+        return read_set_errors(x, where, field, value, to);
     case FIELD_RINGS:
         return read_rings(x, where, field, value, to);
     case FIELD_KEY_CERTIFICATION:

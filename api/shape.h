@@ -14,6 +14,7 @@ enum field_type {
     FIELD_BASE64,   /* struct bytes; min and max count decoded bytes */
     FIELD_SHA256,   /* struct bytes of 32, from 64 lower-case hex digits */
     FIELD_INTEGER,  /* int64_t, within min and max */
+    FIELD_COUNT,    /* struct count, an integer within min and max */
     FIELD_BOOLEAN,  /* bool */
     FIELD_IDS,      /* struct id_list; min and max count ids of 1 to 128 bytes */
     FIELD_NULL,     /* bool: it is there, and null; anything else is refused */
@@ -22,6 +23,8 @@ enum field_type {
                        of at most `max` bytes, absent, or null */
     FIELD_RINGS,    /* struct ring_list, from 1 to 16 integers within min and max */
     FIELD_ROLLOUT,  /* struct rollout_body, from an object of its members */
+    FIELD_DELIVERY, /* struct delivery_body, from an object of its members */
+    FIELD_SET_ERRORS, /* struct set_errors, from {"jti":{"err":text,"description":text}}; at most max */
     FIELD_KEY_CERTIFICATION /* struct key_certification, from {"certify_info":b64,"signature":b64,
                                "public":b64}: each 1 to KEY_CERTIFICATION_PART_MAX bytes */
 };
@@ -60,6 +63,19 @@ struct segments {
 
 struct id_list {
     const char **id;
+    size_t num;
+};
+
+struct count { /* where none is not the same as 0 */
+    bool given;
+    int64_t value;
+};
+struct delivery_body { /* of a stream of events */
+    bool given;
+    const char *method, *endpoint_url, *authorization_header; /* NULL: absent */
+};
+struct set_errors { /* of events: RFC 8936, section 2.6 */
+    const char **jti, **err;
     size_t num;
 };
 

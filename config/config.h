@@ -3,12 +3,18 @@
 #ifndef GATEHOUSE_CONFIG_H
 #define GATEHOUSE_CONFIG_H
 
+#include "config/value.h"
 #include "server/base/arena.h"
 #include "server/base/dialect.h"
 #include "server/base/log.h"
 
 enum config_plane { PLANE_ENROL, PLANE_DEVICE, PLANE_PROXY, PLANE_ADMIN, PLANE_PUBLIC, NUM_PLANES };
-enum { CONFIG_MAX_LISTEN = 4, CONFIG_MAX_EK_TRUST = 32, CONFIG_MAX_FILES = 8 };
+enum {
+    CONFIG_MAX_LISTEN = 4,
+    CONFIG_MAX_EK_TRUST = 32,
+    CONFIG_MAX_FILES = 8,
+    CONFIG_MAX_NETWORKS = 32
+};
 enum { CONFIG_MAX_UNIX_POLICIES = 16, CONFIG_NAME = 65 }; /* as STORE_NAME: 64 bytes, terminated */
 
 /* What two people have to agree on: bits of config_listener.two_person. */
@@ -78,6 +84,15 @@ struct config {
     unsigned enrolment_approval_expiry_s; /* default 7 days */
     /* [appraisal] */
     const char *leaked_keys; /* a file (server/appraisal/leaked_keys.h); NULL: none */
+    /* [signals] */
+    const char
+        *signals_url;  /* of the proxy plane, as receivers of events reach it; NULL: `issuer` */
+    bool signals_http; /* receivers may be at http:// URLs */
+    struct network signals_networks[CONFIG_MAX_NETWORKS]; /* where receivers may be besides */
+    size_t num_signals_networks;
+    const char *signals_ca; /* PEM file: who receivers are verified against; NULL: the system's */
+    unsigned signals_timeout_ms;    /* default 10 s */
+    unsigned signals_pause_after_s; /* default a day */
     /* [challenges] */
     unsigned challenge_expiry_s; /* default 300 */
     unsigned challenge_max;      /* outstanding in all; default 1000000 */

@@ -62,6 +62,14 @@ static const struct setting enrolment[] = {
 static const struct setting appraisal[] = {
     {"leaked_keys", SETTING_FILE, FIELD(leaked_keys), 0, 0, 0},
 };
+static const struct setting signals[] = {
+    {"url", SETTING_URL, FIELD(signals_url), 0, 0, 0},
+    {"http", SETTING_YES_NO, FIELD(signals_http), 0, 0, 0},
+    {"allow_receivers", SETTING_NETWORKS, FIELD(signals_networks), 0, 0, 0},
+    {"ca", SETTING_FILE, FIELD(signals_ca), 0, 0, 0},
+    {"timeout", SETTING_MS, FIELD(signals_timeout_ms), 100, 2 * MINUTE, 0},
+    {"pause_after", SETTING_SECONDS, FIELD(signals_pause_after_s), SECOND, 30 * DAY, 0},
+};
 static const struct setting challenges[] = {
     {"expiry", SETTING_SECONDS, FIELD(challenge_expiry_s), 5 * SECOND, HOUR, 0},
     {"max", SETTING_COUNT, FIELD(challenge_max), 1, 100000000, 0},
@@ -104,6 +112,7 @@ const struct section config_sections[NUM_SECTIONS] = {
     {"signer", signer, NUM(signer), -1},
     {"enrolment", enrolment, NUM(enrolment), -1},
     {"appraisal", appraisal, NUM(appraisal), -1},
+    {"signals", signals, NUM(signals), -1},
     {"challenges", challenges, NUM(challenges), -1},
     {"crl", crl, NUM(crl), -1},
     {"ocsp", ocsp, NUM(ocsp), -1},
@@ -158,6 +167,8 @@ void settings_default(struct config *config) {
     config->enrolment_per_ip_per_minute = 30;
     config->enrolment_expiry_s = 600;
     config->enrolment_approval_expiry_s = 7 * 86400;
+    config->signals_timeout_ms = 10 * SECOND;
+    config->signals_pause_after_s = 86400;
     config->challenge_expiry_s = 300;
     config->challenge_max = 1000000;
     config->crl_lifetime_s = 3600;
@@ -252,6 +263,16 @@ static enum status add_file(struct config *config, struct config_files *files, c
     return status;
 }
 
+static enum status add_network(struct config *config, const char *text, struct detail *detail) {
+    if (config->num_signals_networks == CONFIG_MAX_NETWORKS) {
+        return status_fail(detail, STATUS_MALFORMED, "more than %d networks", CONFIG_MAX_NETWORKS);
+    }
+    enum status status =
+        value_network(&config->signals_networks[config->num_signals_networks], text, detail);
+    config->num_signals_networks += status == STATUS_OK ? 1 : 0;
+    return status;
+}
+
 static const char *const two_person_names[] = {"baseline_approval", "bulk_revoke", "trust_bundle",
                                                "audit_prune", NULL};
 
@@ -305,6 +326,8 @@ static enum status add_element(struct config *config, const struct section *sect
         return add_policy(config, section, element, detail);
     case SETTING_FILES:
         return add_file(config, target_of(config, section, setting), element, folder, detail);
+    case SETTING_NETWORKS:
+        return add_network(config, element, detail);
     default:
         return add_ek_trust(config, element, folder, detail);
     }
@@ -341,8 +364,8 @@ static enum status add_elements(struct config *config, const struct section *sec
 
 bool setting_is_list(const struct setting *setting) {
     return setting->kind == SETTING_LISTEN || setting->kind == SETTING_EK_TRUST ||
-           setting->kind == SETTING_FILES || setting->kind == SETTING_TWO_PERSON ||
-           setting->kind == SETTING_POLICIES;
+           setting->kind == SETTING_NETWORKS || setting->kind == SETTING_FILES ||
+           setting->kind == SETTING_TWO_PERSON || setting->kind == SETTING_POLICIES;
 }
 
 void setting_clear(struct config *config, const struct section *section,
@@ -352,6 +375,8 @@ void setting_clear(struct config *config, const struct section *section,
     } else if (setting->kind == SETTING_FILES) {
         struct config_files *files = target_of(config, section, setting);
         files->num = 0;
+    } else if (setting->kind == SETTING_NETWORKS) {
+        config->num_signals_networks = 0;
     } else if (setting->kind == SETTING_LISTEN) {
         memset(config->plane[section->plane].listen, 0, sizeof config->plane[0].listen);
         config->plane[section->plane].enabled = false;
@@ -498,6 +523,7 @@ enum status setting_assign(struct config *config, const struct section *section,
     case SETTING_LISTEN:
     case SETTING_EK_TRUST:
     case SETTING_FILES:
+    case SETTING_NETWORKS:
     case SETTING_TWO_PERSON:
     case SETTING_POLICIES:
         return add_elements(config, section, setting, text, folder, detail);

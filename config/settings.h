@@ -10,6 +10,7 @@ enum setting_kind {
     SETTING_FILE,       /* const char *; empty unsets it */
     SETTING_EK_TRUST,   /* files into ek_trust */
     SETTING_FILES,      /* struct config_files */
+    SETTING_NETWORKS,   /* networks into signals_networks */
     SETTING_LISTEN,     /* addresses into listen */
     SETTING_TWO_PERSON, /* words into two_person */
     SETTING_POLICIES,   /* names into unix_policy */
@@ -40,7 +41,7 @@ struct section {
     int plane; /* -1: not a plane's */
 };
 
-enum { NUM_SECTIONS = 9 + NUM_PLANES, MAX_SETTINGS = 24 };
+enum { NUM_SECTIONS = 10 + NUM_PLANES, MAX_SETTINGS = 24 };
 extern const struct section config_sections[NUM_SECTIONS];
 
 /* NULL: there is none. */

@@ -53,3 +53,11 @@ const char *reappraisal_state_name(enum reappraisal_state state) {
 const char *enforcement_name(enum enforcement enforcement) {
     return enforcement == ENFORCE_NOW ? "now" : "lease";
 }
+
+const char *stream_method_name(enum stream_method method) {
+    return method == STREAM_PUSH ? "push" : method == STREAM_POLL ? "poll" : "webhook";
+}
+
+const char *stream_status_name(enum stream_status status) {
+    return status == STREAM_ENABLED ? "enabled" : status == STREAM_PAUSED ? "paused" : "disabled";
+}

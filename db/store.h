@@ -761,6 +761,82 @@ MUST_USE enum status store_trust_credential_list(struct store_reader *, struct a
 MUST_USE enum status store_trust_change_forget(struct store_writer *, int64_t before_ms,
                                                int64_t through_seq, unsigned limit);
 
+/* --- streams of events to receivers --- */
+/* Each receiver has a place in the trust changes (`cursor`), and what is behind it is done with. What
+ * is to be said about the stream itself waits in notices. The names of events are made from the
+ * stream's id and the number of a change or a notice: the same again for what is sent again. */
+enum stream_method { STREAM_PUSH = 1, STREAM_POLL, STREAM_WEBHOOK };
+enum stream_status { STREAM_ENABLED = 1, STREAM_PAUSED, STREAM_DISABLED };
+const char *stream_method_name(enum stream_method method); /* "push", "poll", "webhook" */
+const char *stream_status_name(enum stream_status status); /* "enabled", "paused", "disabled" */
+enum { STREAM_URL = 1025, STREAM_AUDIENCE = 257, STREAM_SECRET = 1025, STREAM_TEXT = 257 };
+struct stream_row {
+    char id[STORE_ID];
+    char proxy[STORE_NAME]; /* the receiver that manages it itself; "": administrators alone do */
+    bool held;              /* not kept, but read: the proxy is disabled */
+    char description[STREAM_TEXT];
+    enum stream_method method;
+    char endpoint_url[STREAM_URL]; /* "": polled */
+    char audience[STREAM_AUDIENCE];
+    unsigned events;            /* those asked for: server/fleet/signal_event.h */
+    char secret[STREAM_SECRET]; /* push: what Authorization says, "" nothing; webhook: the key */
+    enum stream_status status;
+    char reason[STREAM_TEXT];
+    int64_t created, updated, version;
+    int64_t cursor; /* the last change that is done with */
+    int64_t delivered, refused, dropped;
+    int64_t failures, failing_since;      /* since the last success; 0: none */
+    int64_t last_delivery, last_error_at; /* 0: none yet */
+    int64_t verified;                     /* when a verification was last asked for; 0: never */
+    char last_error[STREAM_TEXT];
+};
+MUST_USE enum status store_stream_get(struct store_reader *, struct stream_row *out,
+                                      const char *id);
+/* By id; of one proxy, or NULL: all. */
+MUST_USE enum status store_stream_list(struct store_reader *, struct arena *,
+                                       struct stream_row **out, size_t *num, const char *proxy,
+                                       struct store_page page);
+/* How many there are, of one proxy, or NULL: all. */
+MUST_USE enum status store_stream_count(struct store_reader *, int64_t *out, const char *proxy);
+/* CONFLICT: no such proxy. */
+MUST_USE enum status store_stream_insert(struct store_writer *, const struct stream_row *row);
+/* All but id, proxy, method, created and how far it has got; CONFLICT: row->version is not the one
+ * that was read. */
+MUST_USE enum status store_stream_update(struct store_writer *, const struct stream_row *row);
+/* Status, reason, and how far it has got, from cursor on. */
+MUST_USE enum status store_stream_progress(struct store_writer *, const struct stream_row *row);
+MUST_USE enum status store_stream_delete(struct store_writer *, const char *id);
+/* Where the one that is furthest behind is, of those that are not disabled; INT64_MAX: there is none. */
+MUST_USE enum status store_stream_behind(struct store_reader *, int64_t *out);
+
+/* Changes beyond the cursor that a receiver said to have. CONFLICT: it said so before, or there is no
+ * such stream. */
+MUST_USE enum status store_stream_acknowledge(struct store_writer *, const char *id, int64_t seq);
+/* Ascending. */
+MUST_USE enum status store_stream_acknowledged(struct store_reader *, struct arena *, int64_t **seq,
+                                               size_t *num, const char *id);
+/* Forgets those up to `through_seq`. */
+MUST_USE enum status store_stream_acknowledge_forget(struct store_writer *, const char *id,
+                                                     int64_t through_seq);
+
+enum notice_kind { NOTICE_VERIFICATION = 1, NOTICE_UPDATED };
+struct notice_row {
+    int64_t num; /* given by the store, ascending; never given twice */
+    char stream[STORE_ID];
+    enum notice_kind kind;
+    enum stream_status status; /* UPDATED */
+    char text[STREAM_SECRET];  /* VERIFICATION: the state that was asked for; UPDATED: the reason */
+    int64_t created;
+};
+/* NOT_FOUND or CONFLICT: no such stream. */
+MUST_USE enum status store_notice_insert(struct store_writer *, const struct notice_row *row);
+/* Of a stream, the oldest first. */
+MUST_USE enum status store_notice_list(struct store_reader *, struct arena *,
+                                       struct notice_row **out, size_t *num, const char *stream,
+                                       unsigned limit);
+/* NOT_FOUND: there is none with this number. */
+MUST_USE enum status store_notice_delete(struct store_writer *, const char *stream, int64_t num);
+
 /* --- what the fleet table is rebuilt from --- */
 struct store_visitor {
     void *context;

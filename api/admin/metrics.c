@@ -164,6 +164,27 @@ static void put_crl(struct writer *out, struct crl_publisher *crl) {
     put_one(out, "crl_bytes", "gauge", "The size of these lists.", c.bytes);
 }
 
+static void put_signals(struct writer *out, const struct signals *signals) {
+    struct signals_counters c = {0};
+    if (signals != NULL) {
+        signals_count(signals, &c);
+    }
+    put_head(out, "signals_total", "counter", "Events to receivers, by what came of them.");
+    put_labelled(out, "signals_total", "outcome", "delivered", c.delivered);
+    put_labelled(out, "signals_total", "outcome", "refused", c.refused);
+    put_labelled(out, "signals_total", "outcome", "dropped", c.dropped);
+    put_one(out, "signal_failures_total", "counter", "Attempts to deliver one that failed.",
+            c.failures);
+    put_one(out, "streams_paused_total", "counter", "Streams that were paused for their failures.",
+            c.paused);
+    put_head(out, "streams", "gauge", "Streams of events to receivers, by status.");
+    for (enum stream_status s = STREAM_ENABLED; s <= STREAM_DISABLED; s++) {
+        put_labelled(out, "streams", "status", stream_status_name(s), c.streams[s]);
+    }
+    put_one(out, "streams_behind", "gauge",
+            "Changes that the stream furthest behind has before it.", c.behind);
+}
+
 enum http_next metrics_show(struct request *r) {
     struct http_exchange *x = r->x;
     const struct api_options *options = &r->api->options;
@@ -187,6 +208,7 @@ enum http_next metrics_show(struct request *r) {
     put_rollouts(&out, rollouts);
     put_fleet(&out, options->table);
     put_reappraisals(&out, options->reappraisals);
+    put_signals(&out, options->signals);
     put_one(&out, "previews_total", "counter", "Previews of baselines.",
             previews_count(options->previews));
     put_ocsp(&out, options->ocsp);

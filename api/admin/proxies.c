@@ -134,6 +134,12 @@ static enum status check_policies(struct change *c, struct store_writer *writer,
     return STATUS_OK;
 }
 
+/* Its streams are held while it is disabled, and go with it. */
+static void publish(struct commit *commit, struct fleet_table *table) {
+    (void)table;
+    signals_changed(((struct change *)commit)->r->api->options.signals);
+}
+
 /* --- creating --- */
 
 static enum status apply_create(struct change *c, struct store_writer *writer,
@@ -225,7 +231,7 @@ static enum http_next answer_updated(struct change *c) {
 }
 
 static const struct change_kind update_kind = {
-    .commit = CHANGE_COMMIT(.name = "proxy.update", .reloads_policy = true),
+    .commit = CHANGE_COMMIT(.name = "proxy.update", .publish = publish, .reloads_policy = true),
     .apply = apply_update,
     .answer = answer_updated};
 
@@ -260,7 +266,7 @@ static enum http_next answer_deleted(struct change *c) {
 }
 
 static const struct change_kind delete_kind = {
-    .commit = CHANGE_COMMIT(.name = "proxy.delete", .reloads_policy = true),
+    .commit = CHANGE_COMMIT(.name = "proxy.delete", .publish = publish, .reloads_policy = true),
     .apply = apply_delete,
     .answer = answer_deleted};
 

@@ -52,6 +52,12 @@
     "id, device_id, appraisal_id, state, code, rule, pcr, until, reason, requested_by, "           \
     "approved_by, ended_by, created, approved, ended, in_use, found"
 #define EXCEPTION_FILTER " AND (?3 = 0 OR state = ?3) AND until > ?4 ORDER BY id LIMIT ?5"
+#define STREAM_COLUMNS                                                                             \
+    "s.id, s.proxy, coalesce(p.disabled, 0), s.description, s.method, s.endpoint_url, "            \
+    "s.audience, s.events, s.secret, s.status, s.reason, s.created, s.updated, s.version, "        \
+    "s.cursor, s.delivered, s.refused, s.dropped, s.failures, s.failing_since, "                   \
+    "s.last_delivery, s.last_error_at, s.last_error, s.verified"                                   \
+    " FROM event_stream AS s LEFT JOIN proxy AS p ON p.name = s.proxy"
 #define CREDENTIAL_COLUMNS                                                                         \
     "serial, device_id, appraisal_id, sha256, not_before, not_after, revoked, reason, "            \
     "key_protection, tier, segment, exceptions, authority"
@@ -476,6 +482,38 @@ const char *const statements[NUM_STATEMENTS] = {
         " models = ?5, segments = ?6, updated = ?7, version = version + 1"
         " WHERE name = ?1 AND version = ?8",
     [SQL_ACCESS_POLICY_DELETE] = "DELETE FROM access_policy WHERE name = ?",
+
+    [SQL_STREAM_GET] = "SELECT " STREAM_COLUMNS " WHERE s.id = ?",
+    [SQL_STREAM_LIST] = "SELECT " STREAM_COLUMNS " WHERE s.id > ?1 ORDER BY s.id LIMIT ?2",
+    [SQL_STREAM_LIST_OF] =
+        "SELECT " STREAM_COLUMNS " WHERE s.proxy = ?3 AND s.id > ?1 ORDER BY s.id LIMIT ?2",
+    /* At most as many as there may be. */
+    [SQL_STREAM_COUNT] = "SELECT count(*) FROM event_stream",
+    [SQL_STREAM_COUNT_OF] = "SELECT count(*) FROM event_stream WHERE proxy = ?",
+    [SQL_STREAM_INSERT] =
+        "INSERT INTO event_stream (id, proxy, description, method, endpoint_url, audience, events,"
+        " secret, status, reason, created, updated, version, cursor, delivered, refused, dropped,"
+        " failures, failing_since, last_delivery, last_error_at, last_error, verified)"
+        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,1,?,0,0,0,0,0,0,0,'',0)",
+    [SQL_STREAM_UPDATE] =
+        "UPDATE event_stream SET description = ?3, endpoint_url = ?4, audience = ?5, events = ?6,"
+        " secret = ?7, status = ?8, reason = ?9, updated = ?10, version = version + 1"
+        " WHERE id = ?1 AND version = ?2",
+    [SQL_STREAM_PROGRESS] =
+        "UPDATE event_stream SET status = ?2, reason = ?3, cursor = ?4, delivered = ?5,"
+        " refused = ?6, dropped = ?7, failures = ?8, failing_since = ?9, last_delivery = ?10,"
+        " last_error_at = ?11, last_error = ?12, verified = ?13 WHERE id = ?1",
+    [SQL_STREAM_DELETE] = "DELETE FROM event_stream WHERE id = ?",
+    [SQL_STREAM_BEHIND] = "SELECT min(cursor) FROM event_stream WHERE status <> 3",
+    [SQL_STREAM_ACKNOWLEDGE] = "INSERT INTO event_acknowledged (stream, seq) VALUES (?,?)",
+    [SQL_STREAM_ACKNOWLEDGED] = "SELECT seq FROM event_acknowledged WHERE stream = ? ORDER BY seq",
+    [SQL_STREAM_ACKNOWLEDGE_FORGET] =
+        "DELETE FROM event_acknowledged WHERE stream = ? AND seq <= ?",
+    [SQL_NOTICE_INSERT] =
+        "INSERT INTO event_notice (stream, kind, status, text, created) VALUES (?,?,?,?,?)",
+    [SQL_NOTICE_LIST] = "SELECT num, stream, kind, status, text, created FROM event_notice"
+                        " WHERE stream = ? ORDER BY num LIMIT ?",
+    [SQL_NOTICE_DELETE] = "DELETE FROM event_notice WHERE num = ?2 AND stream = ?1",
 
     [SQL_AUDIT_TIP] = "SELECT seq, hash FROM audit WHERE seq = (SELECT max(seq) FROM audit)",
     [SQL_AUDIT_INSERT] = "INSERT INTO audit (seq, time_ms, actor, action, object, before, after,"

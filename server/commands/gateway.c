@@ -6,6 +6,7 @@
 #include "server/commands/gateway_authorities.h"
 #include "server/commands/gateway_leaked_keys.h"
 #include "server/commands/gateway_note.h"
+#include "server/commands/gateway_signals.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -233,6 +234,7 @@ static enum status open_api(struct gateway *g, struct detail *detail) {
                                         .ocsp = g->ocsp,
                                         .changes = g->changes,
                                         .crl = g->crl,
+                                        .signals = g->signals,
                                         .signer = g->signer,
                                         .ek_trust = g->ek_trust,
                                         .log = g->log,
@@ -313,9 +315,9 @@ static enum status open_store(struct gateway *g, struct detail *detail) {
 enum status gateway_open(struct gateway *g, struct detail *detail) {
     /* The signer is forked first: nothing of what follows may be in its memory. */
     static enum status (*const steps[])(struct gateway *, struct detail *) = {
-        start_signer,    open_store,      load_ek_trust, load_fleet,
-        make_challenges, start_committer, start_changes, start_reappraisals,
-        start_ocsp,      start_crl,       open_api,      start_transport};
+        start_signer,          open_store,    load_ek_trust,      load_fleet, make_challenges,
+        start_committer,       start_changes, start_reappraisals, start_ocsp, start_crl,
+        gateway_signals_start, open_api,      start_transport};
     g->fatal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (g->fatal_fd < 0) {
         return status_fail(detail, STATUS_INTERNAL, "eventfd: %s", strerror(errno));
@@ -333,7 +335,8 @@ void gateway_close(struct gateway *g, unsigned grace_ms) {
     struct transport *transport = atomic_load(&g->transport);
     if (transport != NULL) {
         api_set_ready(g->api, false);
-        previews_stop(g->previews);          /* nobody waits for these to end */
+        previews_stop(g->previews); /* nobody waits for these to end */
+        signals_end_polls(g->signals);
         transport_stop(transport, grace_ms); /* the committer still answers who waits */
         api_drain(g->api);
     }
@@ -342,6 +345,7 @@ void gateway_close(struct gateway *g, unsigned grace_ms) {
     gateway_note_stop(g);
     previews_stop(g->previews);
     reappraisals_stop(g->reappraisals);
+    signals_stop(g->signals);
     committer_stop(g->committer);
     transport_free(transport);
     change_streams_stop(g->changes);
@@ -349,6 +353,7 @@ void gateway_close(struct gateway *g, unsigned grace_ms) {
     previews_free(g->previews);
     ocsp_responder_free(g->ocsp);
     crl_publisher_free(g->crl);
+    signals_free(g->signals);
     challenges_free(g->challenges);
     policy_holder_free(g->policy);
     feed_free(g->feed);

@@ -6,7 +6,7 @@
 
 #include "config/value.h"
 
-#include <sys/socket.h>
+struct sockaddr;
 
 /* A public unicast address, or one of the networks named. An IPv4 address in an IPv6 one (mapped, or
  * of NAT64) counts as the IPv4 address; 6to4 and Teredo addresses are refused. Of any other family:

@@ -49,26 +49,33 @@ enum status trust_log_publish(struct feed *feed, struct fleet_table *table,
     return status == STATUS_OK && more ? trust_log_begin(feed, reader) : status;
 }
 
-/* The first that is not to go, however old it is: the newest, as long as nobody keeps a place of their
- * own in the store. */
-static int64_t needed_from(int64_t newest) {
-    return newest;
+/* The first that is not to go, however old it is: the newest, and what a stream has yet to be told. */
+static enum status needed_from(struct store_reader *reader, int64_t *out, int64_t newest) {
+    int64_t behind;
+    enum status status = store_stream_behind(reader, &behind);
+    if (status == STATUS_OK) {
+        *out = behind < newest ? behind + 1 : newest;
+    }
+    return status;
 }
 
 enum status trust_log_forget(struct store_writer *writer, int64_t now_ms, unsigned limit) {
-    int64_t oldest, newest;
-    enum status status = store_trust_change_ends(store_writer_reader(writer), &oldest, &newest);
+    int64_t oldest, newest, needed;
+    struct store_reader *reader = store_writer_reader(writer);
+    enum status status = store_trust_change_ends(reader, &oldest, &newest);
+    if (status == STATUS_OK) {
+        status = needed_from(reader, &needed, newest);
+    }
     if (status != STATUS_OK) {
         return status;
     }
-    int64_t through = needed_from(newest) - 1;
-    int64_t surplus = newest - TRUST_LOG_KEEP_ROWS;
+    int64_t through = needed - 1;
+    int64_t surplus = newest - TRUST_LOG_KEEP_ROWS; /* of these nothing is kept for anybody */
     enum status by_age = store_trust_change_forget(
         writer, now_ms - (int64_t)TRUST_LOG_KEEP_S * 1000, through, limit);
     if (by_age != STATUS_OK && by_age != STATUS_LIMIT) {
         return by_age;
     }
-    enum status by_number =
-        store_trust_change_forget(writer, INT64_MAX, surplus < through ? surplus : through, limit);
+    enum status by_number = store_trust_change_forget(writer, INT64_MAX, surplus, limit);
     return by_number == STATUS_OK ? by_age : by_number;
 }

@@ -16,9 +16,9 @@ MUST_USE enum status trust_log_begin(struct feed *feed, struct store_reader *rea
  * the next call goes on from there. */
 MUST_USE enum status trust_log_publish(struct feed *feed, struct fleet_table *table,
                                        struct store_reader *reader);
-/* Forgets, inside of a transaction, what is older than TRUST_LOG_KEEP_S or beyond the newest
- * TRUST_LOG_KEEP_ROWS, and nothing that somebody has yet to be told. At most `limit` of each. LIMIT:
- * there may be more. */
+/* Forgets, inside of a transaction, what is older than TRUST_LOG_KEEP_S and no stream has yet to be
+ * told (store_stream_behind), and all beyond the newest TRUST_LOG_KEEP_ROWS. At most `limit` of each.
+ * LIMIT: there may be more. */
 MUST_USE enum status trust_log_forget(struct store_writer *writer, int64_t now_ms, unsigned limit);
 
 #endif

@@ -106,6 +106,29 @@ static void check_field(const struct field *field, const void *at) {
         hold((number == 0 && !field->required) || (number >= field->min && number <= field->max));
         break;
     }
+    case FIELD_COUNT: {
+        struct count count;
+        memcpy(&count, at, sizeof count);
+        hold(!count.given || (count.value >= field->min && count.value <= field->max));
+        break;
+    }
+    case FIELD_DELIVERY: {
+        struct delivery_body delivery;
+        memcpy(&delivery, at, sizeof delivery);
+        hold(delivery.given == (delivery.method != NULL));
+        touch(bytes_of_text(delivery.given ? delivery.method : ""));
+        break;
+    }
+    case FIELD_SET_ERRORS: {
+        struct set_errors errors;
+        memcpy(&errors, at, sizeof errors);
+        hold(errors.num <= (uint64_t)field->max);
+        for (size_t i = 0; i < errors.num; i++) {
+            touch(bytes_of_text(errors.jti[i]));
+            touch(bytes_of_text(errors.err[i]));
+        }
+        break;
+    }
     case FIELD_NULL:
     case FIELD_BOOLEAN: {
         uint8_t flag;

@@ -29,6 +29,7 @@ struct gateway {
     struct previews *previews;
     struct ocsp_responder *ocsp;
     struct crl_publisher *crl;
+    struct signals *signals; /* receivers at 127.0.0.0/8 over http; tokens by gateway_token */
     struct ek_trust *ek_trust;
     struct private_key *ek_ca;
     uint8_t ek_ca_der[2048];
@@ -43,6 +44,9 @@ struct gateway {
 
 /* A gateway with an operator of every role (named after it), the proxy "edge" and no model. */
 void gateway_start(struct gateway *g);
+/* The same, without a key for events, or with streams that are paused at their first failure. */
+enum gateway_kind { GATEWAY_USUAL, GATEWAY_WITHOUT_EVENTS, GATEWAY_IMPATIENT };
+void gateway_start_as(struct gateway *g, enum gateway_kind kind);
 void gateway_stop(struct gateway *g);
 /* The same gateway as another worker thread sees it, on that very thread; and its end. */
 struct gateway *gateway_worker(const struct gateway *g);
@@ -51,6 +55,9 @@ void gateway_worker_end(struct gateway *mine);
 char *gateway_log(const struct gateway *g);
 /* Makes every write to the store fail, or lets them work again. */
 void gateway_break_store(struct gateway *g, bool broken);
+
+/* The claims of a token that the gateway made, which nobody signed: {"iss":...}. The caller frees it. */
+json_t *gateway_token(const char *token);
 
 struct caller {
     struct http_peer peer;

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { OPENAPI_MAX_LINES = 6000, OPENAPI_TEXT = 256 };
+enum { OPENAPI_MAX_LINES = 10000, OPENAPI_TEXT = 256 };
 
 struct openapi_line {
     int indent;

@@ -344,6 +344,8 @@ static bool may_scan(enum statement statement) {
     case SQL_REAPPRAISAL_NEXT:     /* an index of just these */
     case SQL_BOOT_LOG_FORGET:      /* an index of just these */
     case SQL_ROLLOUT_COUNTS:       /* an index, and at most one a baseline */
+    case SQL_STREAM_COUNT:         /* few streams */
+    case SQL_STREAM_BEHIND:        /* likewise */
     case SQL_LOG_PIECE_LAST:       /* the last one */
         return true;
     default:
