@@ -107,8 +107,11 @@ static bool check_segments(struct request *r, const struct segments *segments) {
     const char *const labels[] = {segments->measured, segments->verified_boot,
                                   segments->identified};
     for (size_t i = 0; i < sizeof labels / sizeof labels[0]; i++) {
-        if (labels[i] != NULL && !profile_segment_is_valid(labels[i])) {
-            (void)problem_detail(r->x, PROBLEM_INVALID_FIELD, "segments.%s: 1 to %d of [a-z0-9._-]",
+        /* "-" is how /v1/authorize writes that there is none. */
+        if (labels[i] != NULL &&
+            (!profile_segment_is_valid(labels[i]) || strcmp(labels[i], "-") == 0)) {
+            (void)problem_detail(r->x, PROBLEM_INVALID_FIELD,
+                                 "segments.%s: 1 to %d of [a-z0-9._-], and not \"-\" alone",
                                  tier_name(TIER_MEASURED - (enum tier)i), SEGMENT_MAX);
             return false;
         }

@@ -118,16 +118,17 @@ static bool cut_end(struct part *in, const char *end) {
 /* Lines become one; none is empty. */
 static bool join_lines(char *out, size_t *out_len, struct part in) {
     size_t len = 0;
-    while (in.len > 0) {
+    bool more = true;
+    while (more) {
         const char *end = memchr(in.text, '\n', in.len);
         size_t line = end == NULL ? in.len : (size_t)(end - in.text);
-        size_t used = end == NULL ? line : line + 1;
         if (line == 0) {
             return false;
         }
         memmove(out + len, in.text, line);
         len += line;
-        in = (struct part){in.text + used, in.len - used};
+        more = end != NULL;
+        in = more ? (struct part){in.text + line + 1, in.len - line - 1} : in;
     }
     *out_len = len;
     return true;

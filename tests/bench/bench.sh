@@ -5,7 +5,7 @@
 #
 #   BENCH_SECONDS=5         how long each load runs
 #   BENCH_DEVICES=1000000   the large fleet; 0 leaves it out
-#   BENCH_ONLY='core rejudge boots enrol register attest audit decision handshake revoke changes ocsp fleet'   a part of it
+#   BENCH_ONLY='core rejudge boots enrol register attest audit decision handshake authorize revoke changes ocsp fleet'   a part of it
 set -eu
 
 cd "$(dirname "$0")/../.."
@@ -14,7 +14,7 @@ BUILD=${BUILD:-build}
 case $BUILD in /*) ;; *) BUILD=$root/$BUILD ;; esac
 BENCH_SECONDS=${BENCH_SECONDS:-5}
 BENCH_DEVICES=${BENCH_DEVICES:-1000000}
-only=${BENCH_ONLY:-core rejudge boots enrol register attest audit decision handshake revoke changes ocsp fleet}
+only=${BENCH_ONLY:-core rejudge boots enrol register attest audit decision handshake authorize revoke changes ocsp fleet}
 export BENCH_SECONDS LC_ALL=C TZ=UTC0
 gatehouse=$BUILD/gatehouse
 loadgen=$BUILD/bench/loadgen
@@ -310,6 +310,41 @@ if wanted decision || wanted handshake; then
         measured as_proxy decision "$(port_of proxy)" /v1/decisions/ "$(pids_of "$gateway_pid")" ids="$work/small.ids"
     fi
     gateway_stop
+fi
+
+# a_credential: a gateway with a device that has proved itself; the credential is in $work/leaf.pem and leaf.der.
+a_credential() {
+    vendor_new acme && device_new edge acme && device_boot edge && device_keys edge && gateway_init acme &&
+        gateway_start && gateway_model acme-edge9 edge && device_enrols edge acme-edge9 && device_attests edge &&
+        field .credential.certificate >"$work/credential.pem" &&
+        openssl x509 -in "$work/credential.pem" -out "$work/leaf.pem" &&
+        openssl x509 -in "$work/credential.pem" -outform DER -out "$work/leaf.der"
+}
+
+if wanted authorize; then
+    say 'forward authentication with a certificate that was verified before, one worker; nginx answers the same statically'
+    GATEHOUSE_GATEWAY_WORKERS=1 GATEHOUSE_PROXY_LISTEN="127.0.0.1:0,unix:$work/proxy.sock" GATEHOUSE_PROXY_UNIX_DIALECT=nginx
+    export GATEHOUSE_GATEWAY_WORKERS GATEHOUSE_PROXY_LISTEN GATEHOUSE_PROXY_UNIX_DIALECT
+    log=$work/authorize.log gateway=$work/gateway
+    a_credential >"$work/authorize.out" 2>&1 || { cat "$work/authorize.out"; say 'no credential'; exit 1; }
+    jq -n '{dialect: "nginx"}' >"$work/body"
+    call admin admin PUT /v1/proxies/proxy "$work/body"
+    printf 'X-SSL-Client-Verify: SUCCESS\r\nX-SSL-Client-Cert: %s\r\n' "$(jq -sRr @uri <"$work/leaf.pem")" >"$work/nginx.headers"
+    as_proxy authorize "$(port_of proxy)" /v1/authorize "$(pids_of "$gateway_pid")" threads=16 headers="$work/nginx.headers" >"$work/ours"
+    "$loadgen" get name=authorize at="unix:$work/proxy.sock" anchors="$work/server-ca.pem" cert="$work/proxy.pem" key="$work/proxy.key" \
+        path=/v1/authorize pids="$(pids_of "$gateway_pid")" threads=16 headers="$work/nginx.headers" >"$work/local"
+    echo yes >"$work/static"
+    if nginx_start "$work/static"; then
+        as_proxy authorize "$nginx_port" / "$(pids_of "$nginx_pid")" threads=16 headers="$work/nginx.headers" >"$work/theirs"
+        result authorize 'nginx, a static answer' "$(mean "$work/theirs" 'server CPU')" 'us CPU'
+        stop_process $nginx_pid
+    fi
+    result authorize 'Unix socket, requests' "$(mean "$work/local" rate)" '1/s'
+    result authorize 'Unix socket' "$(mean "$work/local" 'server CPU')" 'us CPU' 15
+    result authorize 'mutual TLS, requests' "$(mean "$work/ours" rate)" '1/s'
+    result authorize 'mutual TLS' "$(mean "$work/ours" 'server CPU')" 'us CPU' 60
+    gateway_stop
+    unset GATEHOUSE_PROXY_LISTEN GATEHOUSE_PROXY_UNIX_DIALECT
 fi
 
 if wanted revoke; then

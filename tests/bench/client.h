@@ -11,8 +11,11 @@ struct client;         /* one connection */
 struct client_context *client_context_new(const char *anchors_file);
 void client_context_free(struct client_context *context);
 
+/* Lines of headers, each ended by CR LF, that every request has from now on; borrowed. "": none. */
+void client_context_headers(struct client_context *context, const char *lines);
+
 /* Connects to "address:port" and completes the handshake; certificate and key are PEM, both empty:
- * none is shown. NULL on failure. */
+ * none is shown. "unix:PATH" is a socket that speaks plain HTTP. NULL on failure. */
 struct client *client_open(struct client_context *context, const char *where,
                            struct bytes certificate, struct bytes key);
 void client_close(struct client *client); /* NULL is allowed */

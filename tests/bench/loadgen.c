@@ -4,8 +4,9 @@
  *   loadgen attest    fleet= at= anchors= pids=        connect, challenge, evidence, credential, close
  *   loadgen enrol     eks= at= anchors= pids=          both calls of an enrolment, a connection for each
  *                     eks= is a folder of 1.key, 1.crt, 2.key, ...: RSA-2048 EKs and their certificates, DER
- *   loadgen get       at= anchors= cert= key= pids= path= [ids=] [each=connection]
- *                     ids= names a file whose lines start with what is to be put after the path
+ *   loadgen get       at= anchors= cert= key= pids= path= [ids=] [each=connection] [headers=]
+ *                     ids= names a file whose lines start with what is to be put after the path; headers=
+ *                     one of headers, as they are sent; at=unix:PATH speaks plain HTTP
  *   loadgen revoke    fleet= proxy= admin= anchors= cert= key= admin_cert= admin_key=
  *
  * threads= and seconds= (else BENCH_SECONDS) say how much; pids= are the processes whose CPU time is
@@ -442,10 +443,16 @@ static void get(void) {
                       .certificate = pem_option("cert"),
                       .key = pem_option("key"),
                       .each_connection = strcmp(option("each", "request"), "connection") == 0};
+    struct bytes headers = {0};
     if (option("ids", "")[0] != '\0') {
         load_ids(&run, option("ids", NULL));
     }
+    if (option("headers", "")[0] != '\0') {
+        headers = pem_option("headers"); /* terminated, as every file that is read */
+        client_context_headers(run.context, (const char *)headers.data);
+    }
     measure(&run, -1, -1, "us CPU", 1);
+    free((void *)(uintptr_t)headers.data);
     client_context_free(run.context);
     free(run.ids);
 }

@@ -106,7 +106,8 @@ START_TEST(every_setting_reaches_its_place) {
              "certificate = c\nkey = k\nbody_max = 1 MiB\nheader_max = 8KiB\n"
              "connections = 10\nconnections_per_ip = 0\nhandshake_timeout = 100 ms\n"
              "header_timeout = 1.5\nbody_timeout = 2 m\nidle_timeout = 1 h\n"
-             "[proxy]\nlisten = unix:p.sock\nunix_mode = 0600\n");
+             "[proxy]\nlisten = unix:p.sock\nunix_mode = 0600\nunix_dialect = rfc9440\n"
+             "unix_policies = office, Lab.2,\n  x_y-z\n");
     ck_assert_msg(parse("/g/f.ini", text, NULL) == STATUS_OK, "%s", all_text);
     ck_assert(config->log_level == LOG_DEBUG && config->log_form == LOG_TEXT);
     ck_assert_str_eq(config->log_file, "/var/log/g.log");
@@ -135,7 +136,13 @@ START_TEST(every_setting_reaches_its_place) {
     ck_assert(enrol->handshake_ms == 100 && enrol->header_ms == 1500);
     ck_assert(enrol->body_ms == 120000 && enrol->idle_ms == 3600000);
     ck_assert_str_eq(config->plane[PLANE_PROXY].listen[0], "unix:/g/p.sock");
-    ck_assert_uint_eq(config->plane[PLANE_PROXY].unix_mode, 0600);
+    const struct config_listener *proxy = &config->plane[PLANE_PROXY];
+    ck_assert_uint_eq(proxy->unix_mode, 0600);
+    ck_assert_int_eq(proxy->unix_dialect, DIALECT_RFC9440);
+    ck_assert_uint_eq(proxy->num_unix_policies, 3);
+    ck_assert_str_eq(proxy->unix_policy[0], "office");
+    ck_assert_str_eq(proxy->unix_policy[1], "Lab.2");
+    ck_assert_str_eq(proxy->unix_policy[2], "x_y-z");
     config_free(config);
 }
 END_TEST
@@ -202,7 +209,9 @@ START_TEST(the_annotated_file_is_taken_and_shows_the_defaults) {
                           a->connections_per_ip == b->connections_per_ip &&
                           a->handshake_ms == b->handshake_ms && a->header_ms == b->header_ms &&
                           a->body_ms == b->body_ms && a->idle_ms == b->idle_ms &&
-                          a->unix_mode == b->unix_mode && a->two_person == b->two_person,
+                          a->unix_mode == b->unix_mode && a->two_person == b->two_person &&
+                          a->unix_dialect == b->unix_dialect &&
+                          a->num_unix_policies == b->num_unix_policies,
                       "[%s] shows other defaults", config_plane_name((enum config_plane)i));
     }
     free(text);
@@ -238,6 +247,20 @@ static const struct {
     {"[public]\nanchors = x\n", "21: public.anchors: there is no such setting"},
     {"[enrol]\nanchors = x\n", "21: enrol.anchors: there is no such setting"},
     {"unix_mode = 0600\n", "20: admin.unix_mode: there is no such setting"},
+    {"unix_dialect = nginx\n", "20: admin.unix_dialect: there is no such setting"},
+    {"[public]\nunix_policies = x\n", "21: public.unix_policies: there is no such setting"},
+    {"[proxy]\nunix_dialect = NGINX\n", "21: proxy.unix_dialect: \"NGINX\" is none of: none, "
+                                        "nginx, envoy_xfcc, traefik, caddy, rfc9440, "
+                                        "fingerprint"},
+    {"[proxy]\nunix_policies = a, b, a\n", "21: proxy.unix_policies: a stands twice"},
+    {"[proxy]\nunix_policies = -\n", "21: proxy.unix_policies: \"-\" is not a name: 1 to 64 of "
+                                     "A-Z, a-z, 0-9, '.', '_' and '-', the "
+                                     "first a letter or digit"},
+    {"[proxy]\nunix_policies = a b\n", "21: proxy.unix_policies: \"a b\" is not a name: 1 to 64 of "
+                                       "A-Z, a-z, 0-9, '.', '_' and '-', the "
+                                       "first a letter or digit"},
+    {"[proxy]\nunix_policies = a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q\n",
+     "21: proxy.unix_policies: more than 16 policies"},
     {"[gateway]\nworkers = two\n", "21: gateway.workers: \"two\" is not a whole number"},
     {"[gateway]\nworkers = -1\n", "21: gateway.workers: \"-1\" is not a whole number"},
     {"[gateway]\nworkers = +1\n", "21: gateway.workers: \"+1\" is not a whole number"},

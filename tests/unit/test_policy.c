@@ -152,6 +152,30 @@ START_TEST(operators_and_proxies_are_found_by_certificate) {
 }
 END_TEST
 
+START_TEST(access_policies_are_found_by_name) {
+    static const char *const names[] = {"lab", "office", "Floor", "z"};
+    static char models[2][STORE_NAME] = {"edge", "core"};
+    for (int i = 0; i < 4; i++) {
+        struct access_policy_row row = {.min_tier = i, .model = models, .num_models = 2};
+        (void)strcpy(row.name, names[i]);
+        ck_assert_int_eq(store_fixture_write(&f, store_access_policy_insert(f.writer, &row)),
+                         STATUS_OK);
+    }
+    ck_assert_int_eq(reload(), STATUS_OK);
+    const struct policy *policy = policy_read_begin(holder);
+    for (int i = 0; i < 4; i++) {
+        const struct access_policy_row *found = policy_access(policy, names[i]);
+        ck_assert_ptr_nonnull(found);
+        ck_assert_int_eq(found->min_tier, i);
+        ck_assert_uint_eq(found->num_models, 2);
+        ck_assert_str_eq(found->model[1], "core");
+    }
+    ck_assert_ptr_null(policy_access(policy, "floor"));
+    ck_assert_ptr_null(policy_access(policy, ""));
+    policy_read_end(holder);
+}
+END_TEST
+
 START_TEST(an_operator_is_found_by_any_of_the_certificates) {
     static const char *const seeds[] = {"zz", "aa", "mm"};
     struct operator_row op = sample_operator("alice", "admin");
@@ -418,6 +442,7 @@ int main(void) {
     tcase_add_test(tests, an_empty_policy_knows_nobody);
     tcase_add_test(tests, models_have_their_baselines_in_force_oldest_first);
     tcase_add_test(tests, operators_and_proxies_are_found_by_certificate);
+    tcase_add_test(tests, access_policies_are_found_by_name);
     tcase_add_test(tests, an_operator_is_found_by_any_of_the_certificates);
     tcase_add_test(tests, an_unchanged_baseline_is_not_compiled_again);
     tcase_add_test(tests, a_baseline_whose_document_changed_is_compiled_anew);

@@ -1102,6 +1102,85 @@ START_TEST(a_proxys_name_and_certificate_are_taken_once) {
 }
 END_TEST
 
+static enum status insert_policy(const char *name) {
+    struct access_policy_row row = {.created = 5, .updated = 5};
+    (void)strcpy(row.name, name);
+    return store_fixture_write(&f, store_access_policy_insert(f.writer, &row));
+}
+
+START_TEST(a_proxys_policies_come_back_in_order) {
+    static const char *const names[] = {"c", "a", "b"};
+    struct proxy_row row = sample_proxy("edge-1"), back;
+    row.dialect = DIALECT_TRAEFIK;
+    for (size_t i = 0; i < 3; i++) {
+        ck_assert_int_eq(insert_policy(names[i]), STATUS_OK);
+        (void)strcpy(row.policy[row.num_policies++], names[i]);
+    }
+    ck_assert_int_eq(store_fixture_write(&f, store_proxy_put(f.writer, &row, false)), STATUS_OK);
+    ck_assert_int_eq(store_proxy_get(f.reader, &back, "edge-1"), STATUS_OK);
+    ck_assert_int_eq(back.dialect, DIALECT_TRAEFIK);
+    ck_assert_uint_eq(back.num_policies, 3);
+    for (size_t i = 0; i < 3; i++) {
+        ck_assert_str_eq(back.policy[i], names[i]);
+    }
+    (void)strcpy(row.policy[0], "nobody");
+    ck_assert_int_eq(store_fixture_write(&f, store_proxy_put(f.writer, &row, true)),
+                     STATUS_CONFLICT);
+    row.num_policies = 0;
+    ck_assert_int_eq(store_fixture_write(&f, store_proxy_put(f.writer, &row, true)), STATUS_OK);
+    ck_assert_int_eq(store_proxy_get(f.reader, &back, "edge-1"), STATUS_OK);
+    ck_assert_uint_eq(back.num_policies, 0);
+}
+END_TEST
+
+START_TEST(a_policy_is_there_once_and_as_long_as_a_proxy_names_it) {
+    struct proxy_row proxy = sample_proxy("edge-1");
+    ck_assert_int_eq(insert_policy("lab"), STATUS_OK);
+    ck_assert_int_eq(insert_policy("lab"), STATUS_CONFLICT);
+    (void)strcpy(proxy.policy[proxy.num_policies++], "lab");
+    ck_assert_int_eq(store_fixture_write(&f, store_proxy_put(f.writer, &proxy, false)), STATUS_OK);
+    ck_assert_int_eq(store_fixture_write(&f, store_access_policy_delete(f.writer, "lab")),
+                     STATUS_CONFLICT);
+    ck_assert_int_eq(store_fixture_write(&f, store_proxy_delete(f.writer, "edge-1")), STATUS_OK);
+    ck_assert_int_eq(store_fixture_write(&f, store_access_policy_delete(f.writer, "lab")),
+                     STATUS_OK);
+    ck_assert_int_eq(store_fixture_write(&f, store_access_policy_delete(f.writer, "lab")),
+                     STATUS_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(a_policy_is_updated_by_who_read_the_latest) {
+    static char models[2][STORE_NAME] = {"edge", "core"};
+    static char segments[1][STORE_SEGMENT] = {"lab"};
+    struct access_policy_row row, none = {.name = "none"};
+    ck_assert_int_eq(insert_policy("lab"), STATUS_OK);
+    ck_assert_int_eq(store_access_policy_get(f.reader, &f.arena, &row, "lab"), STATUS_OK);
+    ck_assert_int_eq(row.version, 1);
+    ck_assert_uint_eq(row.num_models + row.num_segments, 0);
+    row.model = models;
+    row.num_models = 2;
+    row.segment = segments;
+    row.num_segments = 1;
+    row.min_tier = 2;
+    row.key_protection = KEY_IN_TPM;
+    ck_assert_int_eq(store_fixture_write(&f, store_access_policy_update(f.writer, &row)),
+                     STATUS_OK);
+    ck_assert_int_eq(store_fixture_write(&f, store_access_policy_update(f.writer, &row)),
+                     STATUS_CONFLICT);
+    ck_assert_int_eq(store_fixture_write(&f, store_access_policy_update(f.writer, &none)),
+                     STATUS_NOT_FOUND);
+    ck_assert_int_eq(store_access_policy_get(f.reader, &f.arena, &row, "lab"), STATUS_OK);
+    ck_assert_int_eq(row.version, 2);
+    ck_assert_str_eq(row.model[0], "edge");
+    ck_assert_str_eq(row.model[1], "core");
+    ck_assert_str_eq(row.segment[0], "lab");
+    ck_assert(row.min_tier == 2 && row.key_protection == KEY_IN_TPM && row.created == 5);
+    row.num_models = ACCESS_POLICY_MODELS_MAX + 1;
+    ck_assert_int_eq(store_fixture_write(&f, store_access_policy_update(f.writer, &row)),
+                     STATUS_LIMIT);
+}
+END_TEST
+
 /* --- audit --- */
 
 static enum status insert(int64_t seq, const char *action) {
@@ -1223,6 +1302,9 @@ int main(void) {
     tcase_add_test(empty, an_approval_is_decided_once_and_before_it_expires);
     tcase_add_test(empty, approvals_that_wait_are_counted_and_old_ones_forgotten);
     tcase_add_test(empty, a_proxys_name_and_certificate_are_taken_once);
+    tcase_add_test(empty, a_proxys_policies_come_back_in_order);
+    tcase_add_test(empty, a_policy_is_there_once_and_as_long_as_a_proxy_names_it);
+    tcase_add_test(empty, a_policy_is_updated_by_who_read_the_latest);
     tcase_add_test(empty, the_audit_log_has_no_gaps);
     tcase_add_test(empty, an_audit_entry_comes_back_with_the_hash_of_the_one_before);
     tcase_add_test(empty, a_hash_is_set_only_where_there_is_none);
