@@ -35,11 +35,7 @@ static bool names(const char *list, const char *etag) {
     return false;
 }
 
-bool http_is_known(const struct http_exchange *x, const char *etag, const char *last_modified) {
+bool http_is_known(const struct http_exchange *x, const char *etag) {
     const char *tags = x->request_header(x, "If-None-Match", NULL);
-    if (tags != NULL) {
-        return names(tags, etag);
-    }
-    const char *since = x->request_header(x, "If-Modified-Since", NULL);
-    return since != NULL && strcmp(since, last_modified) == 0;
+    return tags != NULL && names(tags, etag);
 }

@@ -6,8 +6,8 @@
 
 /* IMF-fixdate (RFC 9110 5.6.7), in the arena; NULL on overflow. */
 const char *http_date(struct arena *arena, int64_t unix_s);
-/* Whether who asks has this very answer: If-None-Match names its entity tag, or, without one, If-Modified-
- * Since is its date, letter by letter. */
-bool http_is_known(const struct http_exchange *x, const char *etag, const char *last_modified);
+/* Whether who asks has this very answer: If-None-Match names its entity tag. If-Modified-Since is left
+ * alone: of two answers that were made in one second, the second may be the one that revokes. */
+bool http_is_known(const struct http_exchange *x, const char *etag);
 
 #endif

@@ -40,13 +40,13 @@ static enum http_next answer_file(struct request *r, const struct crl_file *file
     } held = {.in = file};
     r->held = held.out;
     r->release = release;
-    const char *modified = http_date(x->arena, file->this_update);
     if (!add_header(x, "Cache-Control", cache_control(r, file, now)) ||
-        !add_header(x, "ETag", file->etag) || !add_header(x, "Last-Modified", modified) ||
+        !add_header(x, "ETag", file->etag) ||
+        !add_header(x, "Last-Modified", http_date(x->arena, file->this_update)) ||
         !add_header(x, "Expires", http_date(x->arena, file->next_update))) {
         return problem(x, PROBLEM_INTERNAL);
     }
-    bool known = http_is_known(x, file->etag, modified);
+    bool known = http_is_known(x, file->etag);
     x->status = known ? 304 : 200;
     x->content_type = known ? NULL : type;
     x->answer = known ? bytes_of(NULL, 0) : file->content;

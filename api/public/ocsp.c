@@ -56,7 +56,7 @@ static enum http_next answer(struct request *r) {
     if (!add_caching(x, query, etag, clock_unix())) {
         return problem(x, PROBLEM_INTERNAL);
     }
-    if (http_is_known(x, etag, http_date(x->arena, query->this_update))) {
+    if (http_is_known(x, etag)) {
         x->status = 304;
         x->content_type = NULL;
         x->answer = bytes_of(NULL, 0);

@@ -79,8 +79,14 @@ where_time_goes() {
     perf report --stdio --no-children -g none -i "$work/perf.data" 2>/dev/null | grep -v '^#' | grep . | head -n 16 | sed 's/^/#   /'
 }
 
-# pids_of PID: it and its children (the signer; nginx's worker), as a list with commas.
-pids_of() { { echo "$1"; pgrep -P "$1" || :; } | paste -s -d , -; }
+# pids_of PID: it and what it started (the signer and its keeper; nginx's worker), as a list with commas.
+pids_of() { family_of "$1" | paste -s -d , -; }
+family_of() {
+    echo "$1"
+    for child in $(pgrep -P "$1" || :); do
+        family_of "$child"
+    done
+}
 
 # --- the two servers ---------------------------------------------------------------------------------
 

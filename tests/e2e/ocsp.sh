@@ -75,6 +75,8 @@ claim 'which caches may keep' sh -c 'case $1 in max-age=[1-9]*", public, no-tran
 claim 'for ten minutes at most' test "$(header cache-control | sed 's/max-age=\([0-9]*\).*/\1/')" -le 600
 fetched "/$escaped" -H "If-None-Match: $etag"
 same 'and ask after' '304 0' "$status $(wc -c <"$answer" | tr -d ' ')"
+fetched "/$escaped" -H "If-Modified-Since: $(header last-modified)"
+same 'a date is not enough: two answers may be of one second' 200 "$status"
 fetched "/$escaped" -I
 same 'HEAD says the same' "200 $etag" "$status $(header etag)"
 fetched /AAAA
