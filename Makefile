@@ -80,7 +80,9 @@ check_libs := $(shell $(PKG_CONFIG) --libs check 2>/dev/null)
 
 option = $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo '$(1)')
 
-cppflags := -I. $(wolfssl_cflags) -D_GNU_SOURCE -DGATEHOUSE_VERSION='"$(VERSION)"'
+# A header of types only: modules are loaded while it runs.
+p11_cflags := $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags p11-kit-1 2>/dev/null))
+cppflags := -I. $(wolfssl_cflags) $(p11_cflags) -D_GNU_SOURCE -DGATEHOUSE_VERSION='"$(VERSION)"'
 warnings := -Wall -Wextra -Werror -Wshadow -Wconversion -Wcast-qual -Wstrict-prototypes -Wmissing-prototypes
 cflags   := -std=c17 -g $(warnings) -MMD -MP
 ldflags  := -Wl,--as-needed $(wrap)

@@ -43,7 +43,7 @@ static const struct setting store[] = {
 static const struct setting signer[] = {
     {"identity_key", SETTING_FILE, FIELD(identity_key), 0, 0, 0},
     {"identity_certificate", SETTING_FILE, FIELD(identity_certificate), 0, 0, 0},
-    {"access_key", SETTING_FILE, FIELD(access_key), 0, 0, 0},
+    {"access_key", SETTING_KEY, FIELD(access_key), 0, 0, 0},
     {"access_certificate", SETTING_FILE, FIELD(access_certificate), 0, 0, 0},
     {"access_authorities", SETTING_FILE, FIELD(access_authorities), 0, 0, 0},
     {"identity_lifetime", SETTING_LIFETIME, FIELD(identity_lifetime_s), HOUR, 400 * DAY, 0},
@@ -527,6 +527,9 @@ enum status setting_assign(struct config *config, const struct section *section,
     case SETTING_TWO_PERSON:
     case SETTING_POLICIES:
         return add_elements(config, section, setting, text, folder, detail);
+    case SETTING_KEY:
+        return file_name(config, (const char **)target, text,
+                         strncmp(text, "pkcs11:", 7) == 0 ? "" : folder);
     case SETTING_FILE:
         return file_name(config, (const char **)target, text, folder);
     case SETTING_URL:

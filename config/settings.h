@@ -8,6 +8,7 @@ enum setting_kind {
     SETTING_TRUST_DOMAIN,
     SETTING_URL,        /* const char *; empty unsets it */
     SETTING_FILE,       /* const char *; empty unsets it */
+    SETTING_KEY,        /* the same, or a PKCS#11 URI */
     SETTING_EK_TRUST,   /* files into ek_trust */
     SETTING_FILES,      /* struct config_files */
     SETTING_NETWORKS,   /* networks into signals_networks */

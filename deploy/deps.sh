@@ -35,7 +35,8 @@ liburcu-dev
 libinih-dev
 libtasn1-6-dev
 libseccomp-dev
-libcurl4-openssl-dev'
+libcurl4-openssl-dev
+libp11-kit-dev'
 
 packages_wolfssl='
 dpkg-dev
@@ -74,7 +75,8 @@ python3-yaml
 python3-jsonschema
 strongswan-pki
 libstrongswan-standard-plugins
-libstrongswan-extra-plugins'
+libstrongswan-extra-plugins
+softhsm2'
 
 # A machine with real firmware, and what goes into its initramfs. amd64 only.
 packages_vm='

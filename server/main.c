@@ -141,7 +141,8 @@ static const struct command {
     {"ca", command_ca,
      "show --config FILE\n"
      "       gatehouse ca rotate --config FILE [--overlap TIME] [--retire-after TIME | "
-     "--emergency]",
+     "--emergency]\n"
+     "                 [--key PKCS11-URI]",
      "list the access authorities, and introduce a new one",
      "rotate makes a new access authority and puts it into the list that "
      "signer.access_authorities\n"
@@ -153,6 +154,8 @@ static const struct command {
      "  --retire-after  from then on until the one before is retired; at least 10 m (25 h)\n"
      "  --emergency     the new one signs at once and all others are retired at once: for a key\n"
      "                  that was stolen. Every device has to attest again\n"
+     "  --key           a key that is on a PKCS#11 token already, and stays there:\n"
+     "                  'pkcs11:token=T;object=K?module-path=/PATH.so&pin-source=file:/PATH'\n"
      "show prints a line for each: id, state (coming, signing, past, retired), when it was\n"
      "published, signs and is retired, certificate and key, with tabs between them.\n"},
     {"watch", command_watch,

@@ -8,6 +8,7 @@
 #include "server/commands/authority.h"
 #include "server/commands/commands.h"
 #include "server/commands/load_config.h"
+#include "server/crypto/pkcs11.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -23,6 +24,7 @@ enum { OVERLAP_S = 86400, RETIRE_S = 25 * 3600, RETIRE_MIN_S = 600, RETIRE_MAX_S
 
 struct options {
     const char *config, *overlap, *retire_after;
+    const char *key; /* a PKCS#11 URI; NULL: a new one, in a file */
     int64_t overlap_s, retire_s;
     bool emergency;
 };
@@ -35,6 +37,7 @@ static bool parse_options(struct options *out, int argc, char **argv) {
         const char **value = strcmp(argv[i], "--config") == 0         ? &out->config
                              : strcmp(argv[i], "--overlap") == 0      ? &out->overlap
                              : strcmp(argv[i], "--retire-after") == 0 ? &out->retire_after
+                             : strcmp(argv[i], "--key") == 0          ? &out->key
                                                                       : NULL;
         if (value == NULL && strcmp(argv[i], "--emergency") == 0 && !out->emergency) {
             out->emergency = true;
@@ -144,27 +147,58 @@ static enum status extend(struct epochs *epochs, const struct options *options, 
 
 /* --- the new authority ---------------------------------------------------------------------- */
 
+struct new_authority {
+    struct authority authority;
+    struct pkcs11_key *token; /* NULL: its key is a file */
+    struct ca_certificate certificate;
+};
+
+/* Of the token, where it stays, or a new one. */
+static enum status take_key(struct new_authority *out, const char *uri, struct detail *detail) {
+    struct public_key public;
+    if (uri == NULL) {
+        enum status status = private_key_generate(&out->authority.key, KEY_EC_P256);
+        return status == STATUS_OK ? status : status_fail(detail, status, "cannot make a key");
+    }
+    enum status status = pkcs11_open(&out->token, uri, detail);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    pkcs11_public(out->token, &public);
+    if (public.kind == KEY_RSA) {
+        return status_fail(detail, STATUS_UNSUPPORTED,
+                           "--key: an authority's is of P-256 or P-384");
+    }
+    status = private_key_external(&out->authority.key, &public, pkcs11_sign, out->token);
+    return status == STATUS_OK ? status : status_fail(detail, status, "--key: is not taken");
+}
+
+static void new_authority_free(struct new_authority *made) {
+    authority_free(&made->authority);
+    pkcs11_close(made->token);
+}
+
 /* Its name is its key's: two that are published together are told apart by it, also by who looks for an
  * issuer by its name alone. */
-static enum status make_authority(struct authority *out, struct ca_certificate *made, int64_t now,
+static enum status make_authority(struct new_authority *out, const char *uri, int64_t now,
                                   struct detail *detail) {
     struct public_key key;
     uint8_t sha256[32];
-    char id[2 * SHORT_ID / 2 + 1], title[64];
-    enum status status = private_key_generate(&out->key, KEY_EC_P256);
+    char id[SHORT_ID + 1], title[64];
+    enum status status = take_key(out, uri, detail);
     if (status != STATUS_OK) {
-        return status_fail(detail, status, "cannot make a key");
+        return status;
     }
-    private_key_public(out->key, &key);
+    private_key_public(out->authority.key, &key);
     status = public_key_spki_sha256(sha256, &key);
     if (status != STATUS_OK) {
         return status_fail(detail, status, "cannot write a public key");
     }
     hex_encode(id, bytes_of(sha256, SHORT_ID / 2));
     (void)snprintf(title, sizeof title, "Gatehouse access authority %s", id);
-    status = authority_new(out, title, now, detail);
-    return status == STATUS_OK ? ca_certificate_of(made, bytes_of(out->der, out->der_len), detail)
-                               : status;
+    status = authority_new(&out->authority, title, now, detail);
+    struct bytes der = bytes_of(out->authority.der, out->authority.der_len);
+    return status == STATUS_OK ? ca_certificate_of(&out->certificate, der, detail) : status;
 }
 
 static enum status write_key(const char *path, const struct private_key *key,
@@ -181,28 +215,35 @@ static enum status write_key(const char *path, const struct private_key *key,
 }
 
 /* Key and certificate are durable before the list names them; whatever fails takes them away. */
-static enum status store_authority(struct ca_list *list, const struct authority *authority,
+static enum status store_authority(struct ca_list *list, const struct new_authority *made,
                                    struct detail *detail) {
     const struct epoch *epoch = &list->epochs.epoch[list->epochs.num - 1];
+    const struct authority *authority = &made->authority;
+    bool in_file = made->token == NULL;
     const char *pem =
         certificate_to_pem(&list->arena, bytes_of(authority->der, authority->der_len));
     if (pem == NULL) {
         return status_fail(detail, STATUS_MEMORY, "out of memory");
     }
-    enum status status = write_key(epoch->key, authority->key, detail);
+    enum status status = in_file ? write_key(epoch->key, authority->key, detail) : STATUS_OK;
     if (status != STATUS_OK) {
         return status;
     }
     status = file_create(epoch->certificate, 0644, bytes_of_text(pem), detail);
-    if (status == STATUS_OK && fsync(list->folder_fd) != 0) {
+    bool created = status == STATUS_OK;
+    if (created && fsync(list->folder_fd) != 0) {
         status = status_fail(detail, STATUS_INTERNAL, "%s: %s", list->folder, strerror(errno));
     }
     if (status == STATUS_OK) {
         status = ca_list_write(list, detail);
     }
     if (status != STATUS_OK && !list->replaced) {
-        (void)unlink(epoch->certificate);
-        (void)unlink(epoch->key);
+        if (created) {
+            (void)unlink(epoch->certificate);
+        }
+        if (in_file) {
+            (void)unlink(epoch->key);
+        }
     }
     return status;
 }
@@ -230,28 +271,36 @@ static void print_epochs(const struct ca_list *list, const char *id, const struc
     }
 }
 
+/* The names of the new one's files, beside the list. */
+static enum status name_files(struct ca_list *list, const struct new_authority *made,
+                              const char *uri, struct detail *detail) {
+    struct epoch *epoch = &list->epochs.epoch[list->epochs.num - 1];
+    const char *id = made->certificate.id;
+    struct arena *arena = &list->arena;
+    epoch->key = uri != NULL ? arena_text(arena, uri)
+                             : arena_printf(arena, "%saccess-%.*s.key", list->folder, SHORT_ID, id);
+    epoch->certificate = arena_printf(arena, "%saccess-%.*s.pem", list->folder, SHORT_ID, id);
+    return arena->overflow ? status_fail(detail, STATUS_MEMORY, "out of memory") : STATUS_OK;
+}
+
 static enum status rotate(struct ca_list *list, const struct options *options,
                           struct detail *detail) {
     int64_t now = clock_unix();
-    struct authority authority = {0};
-    struct ca_certificate made;
+    struct new_authority made = {.token = NULL};
     enum status status = extend(&list->epochs, options, now, detail);
     if (status == STATUS_OK) {
-        status = make_authority(&authority, &made, now, detail);
+        status = make_authority(&made, options->key, now, detail);
     }
     if (status == STATUS_OK) {
-        struct epoch *epoch = &list->epochs.epoch[list->epochs.num - 1];
-        epoch->key =
-            arena_printf(&list->arena, "%saccess-%.*s.key", list->folder, SHORT_ID, made.id);
-        epoch->certificate =
-            arena_printf(&list->arena, "%saccess-%.*s.pem", list->folder, SHORT_ID, made.id);
-        status = list->arena.overflow ? status_fail(detail, STATUS_MEMORY, "out of memory")
-                                      : store_authority(list, &authority, detail);
+        status = name_files(list, &made, options->key, detail);
     }
     if (status == STATUS_OK) {
-        print_epochs(list, made.id, options, now);
+        status = store_authority(list, &made, detail);
     }
-    authority_free(&authority);
+    if (status == STATUS_OK) {
+        print_epochs(list, made.certificate.id, options, now);
+    }
+    new_authority_free(&made);
     return status;
 }
 

@@ -1,6 +1,7 @@
 #include "server/commands/commands.h"
 
 #include "server/commands/load_config.h"
+#include "server/credential/epochs.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -50,7 +51,9 @@ static bool plane_readable(const struct config *config, enum config_plane plane)
 static bool all_readable(const struct config *config) {
     bool good = readable("signer.identity_key", config->identity_key);
     good = readable("signer.identity_certificate", config->identity_certificate) && good;
-    good = readable("signer.access_key", config->access_key) && good;
+    if (!epoch_key_is_uri(config->access_key)) {
+        good = readable("signer.access_key", config->access_key) && good;
+    }
     good = readable("signer.access_certificate", config->access_certificate) && good;
     for (size_t i = 0; i < config->num_ek_trust; i++) {
         good = readable("enrolment.ek_trust", config->ek_trust[i]) && good;

@@ -101,7 +101,7 @@ static enum status read_hello(struct roster *roster, struct bytes body, struct d
     if (status != STATUS_OK) {
         return status_fail(detail,
                            status <= STATUS_INTERNAL ? (enum status)status : STATUS_INTERNAL,
-                           "signer: %.*s", (int)text.len, (const char *)text.data);
+                           "%.*s", (int)text.len, (const char *)text.data);
     }
     if (bytes_u8(&body, &num) != STATUS_OK || num > SIGNER_AUTHORITIES_MAX) {
         return status_fail(detail, STATUS_INTERNAL, "its greeting is malformed");

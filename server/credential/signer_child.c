@@ -6,6 +6,7 @@
 #include "server/credential/signer_crl_wire.h"
 #include "server/credential/signer_jws.h"
 #include "server/credential/signer_keeper.h"
+#include "server/credential/signer_token.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -132,14 +133,17 @@ static enum status rehearse(const struct child *child, const struct authority *a
     return profile_issue(&out, &issuer, &request, detail);
 }
 
+/* `token`: its key, when that is on one. */
 static enum status load_authority(struct child *child, enum profile profile,
-                                  const struct epoch *epoch, struct detail *detail) {
+                                  const struct epoch *epoch, struct private_key *token,
+                                  struct detail *detail) {
     struct authority *authority = &child->authority[child->num_authorities];
     struct public_key key;
     uint8_t sha256[32];
     *authority = (struct authority){
-        .profile = profile, .signs_from = epoch->signs, .retires = epoch->retires};
-    enum status status = child_read_key(&authority->key, epoch->key, detail);
+        .profile = profile, .key = token, .signs_from = epoch->signs, .retires = epoch->retires};
+    enum status status =
+        token == NULL ? child_read_key(&authority->key, epoch->key, detail) : STATUS_OK;
     if (status == STATUS_OK) {
         status = load_certificate(authority, epoch->certificate, detail);
     }
@@ -164,46 +168,68 @@ static enum status load_authority(struct child *child, enum profile profile,
     return STATUS_OK;
 }
 
-/* Without a list, what the configuration names is the one epoch. */
-static enum status load_access(struct child *child, const struct signer_options *options,
+/* What is not retired. Without a list, what the configuration names is the one epoch. */
+static enum status read_epochs(struct epochs *out, struct arena *arena,
+                               const struct signer_options *options, int64_t now,
                                struct detail *detail) {
-    struct arena arena;
-    struct epochs epochs = {.epoch[0] = {.key = options->access_key_file,
-                                         .certificate = options->access_certificate_file},
-                            .num = 1};
-    arena_init(&arena, EPOCHS_ARENA);
-    enum status status = STATUS_OK;
+    struct epochs all = {.epoch[0] = {.key = options->access_key_file,
+                                      .certificate = options->access_certificate_file},
+                         .num = 1};
+    enum status status = STATUS_NOT_FOUND;
     if (options->access_authorities_file != NULL) {
-        status = epochs_read(&epochs, &arena, options->access_authorities_file, detail);
-        if (status == STATUS_NOT_FOUND) {
-            detail_set(detail, "%s", "");
-            status = STATUS_OK;
+        status = epochs_read(&all, arena, options->access_authorities_file, detail);
+    }
+    if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
+        return status;
+    }
+    detail_set(detail, "%s", "");
+    out->num = 0;
+    for (size_t i = 0; i < all.num; i++) {
+        if (epochs_state(&all, i, now) != EPOCH_RETIRED) {
+            out->epoch[out->num++] = all.epoch[i];
         }
     }
-    for (size_t i = 0; i < epochs.num && status == STATUS_OK; i++) {
-        if (epochs_state(&epochs, i, child->now) != EPOCH_RETIRED) {
-            status = load_authority(child, PROFILE_ACCESS, &epochs.epoch[i], detail);
+    return STATUS_OK;
+}
+
+/* Keys on tokens first: their processes come of this one, and nothing is to be in it yet. */
+static enum status load_authorities(struct child *child, const struct signer_options *options,
+                                    const struct epochs *epochs, struct detail *detail) {
+    const struct epoch identity = {.key = options->identity_key_file,
+                                   .certificate = options->identity_certificate_file};
+    struct private_key *token[EPOCHS_MAX] = {NULL};
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < epochs->num && status == STATUS_OK; i++) {
+        if (epoch_key_is_uri(epochs->epoch[i].key)) {
+            status = token_key(&token[i], epochs->epoch[i].key, detail);
         }
+    }
+    if (status == STATUS_OK) {
+        status = load_authority(child, PROFILE_IDENTITY, &identity, NULL, detail);
+    }
+    for (size_t i = 0; i < epochs->num && status == STATUS_OK; i++) {
+        status = load_authority(child, PROFILE_ACCESS, &epochs->epoch[i], token[i], detail);
     }
     if (status == STATUS_OK && child_authority(child, PROFILE_ACCESS) == NULL) {
-        status = status_fail(detail, STATUS_INVALID, "%s: no authority signs yet",
-                             options->access_authorities_file);
+        return status_fail(detail, STATUS_INVALID, "%s: no authority signs yet",
+                           options->access_authorities_file);
     }
-    arena_free(&arena);
     return status;
 }
 
 static enum status load(struct child *child, const struct signer_options *options,
                         struct detail *detail) {
-    const struct epoch identity = {.key = options->identity_key_file,
-                                   .certificate = options->identity_certificate_file};
+    struct arena arena;
+    struct epochs epochs;
     child->trust_domain = options->trust_domain;
     child->public_url = options->public_url;
     child->now = clock_unix();
-    enum status status = load_authority(child, PROFILE_IDENTITY, &identity, detail);
+    arena_init(&arena, EPOCHS_ARENA);
+    enum status status = read_epochs(&epochs, &arena, options, child->now, detail);
     if (status == STATUS_OK) {
-        status = load_access(child, options, detail);
+        status = load_authorities(child, options, &epochs, detail);
     }
+    arena_free(&arena);
     for (size_t i = 0; i < child->num_authorities && status == STATUS_OK; i++) {
         status = rehearse(child, &child->authority[i], detail);
     }

@@ -80,8 +80,15 @@ struct private_key;
 /* PEM (PKCS#8 or SEC1/PKCS#1), unencrypted. */
 MUST_USE enum status private_key_from_pem(struct private_key **out, struct bytes pem,
                                           struct detail *detail);
+/* One that is held elsewhere: `sign` writes its signature, as X.509 wants it, over a digest of
+ * private_key_hash; whatever does not hold under `public` is not taken. EC and RSA; `context` outlives
+ * the key. UNSUPPORTED, MEMORY. */
+typedef enum status private_key_signer(void *context, struct bytes digest, struct writer *out);
+MUST_USE enum status private_key_external(struct private_key **out, const struct public_key *public,
+                                          private_key_signer *sign, void *context);
 MUST_USE enum status private_key_generate(struct private_key **out, enum key_kind kind);
-/* PKCS#8 PEM into malloc'd, terminated text; the caller wipes and frees it. */
+/* PKCS#8 PEM into malloc'd, terminated text; the caller wipes and frees it. UNSUPPORTED: it is held
+ * elsewhere. */
 MUST_USE enum status private_key_to_pem(char **out, const struct private_key *key);
 /* The hash that private_key_sign uses; HASH_NONE for Ed25519. */
 enum hash_alg private_key_hash(const struct private_key *key);

@@ -27,7 +27,9 @@ struct engine {
 
 struct private_key {
     struct public_key public;
-    struct engine *engine;
+    struct engine *engine;        /* NULL: it is held elsewhere */
+    private_key_signer *external; /* there */
+    void *context;
 };
 
 static bool engine_init(struct engine *engine, enum key_kind kind) {
@@ -63,8 +65,24 @@ void private_key_free(struct private_key *key) {
     if (key == NULL) {
         return;
     }
-    engine_free(key->engine, key->public.kind);
+    if (key->engine != NULL) {
+        engine_free(key->engine, key->public.kind);
+    }
     free(key);
+}
+
+enum status private_key_external(struct private_key **out, const struct public_key *public,
+                                 private_key_signer *sign, void *context) {
+    if (public->kind != KEY_EC_P256 && public->kind != KEY_EC_P384 && public->kind != KEY_RSA) {
+        return STATUS_UNSUPPORTED;
+    }
+    struct private_key *key = calloc(1, sizeof *key);
+    if (key == NULL) {
+        return STATUS_MEMORY;
+    }
+    *key = (struct private_key){.public = *public, .external = sign, .context = context};
+    *out = key;
+    return STATUS_OK;
 }
 
 static struct private_key *new_empty(enum key_kind kind) {
@@ -234,7 +252,10 @@ static int to_pkcs8(const struct private_key *key, uint8_t *out, word32 cap) {
 
 enum status private_key_to_pem(char **out, const struct private_key *key) {
     uint8_t der[PRIVATE_DER_MAX];
-    char *text = calloc(1, PRIVATE_PEM_MAX);
+    char *text = key->engine == NULL ? NULL : calloc(1, PRIVATE_PEM_MAX);
+    if (key->engine == NULL) {
+        return STATUS_UNSUPPORTED;
+    }
     if (text == NULL) {
         return STATUS_MEMORY;
     }
@@ -294,6 +315,19 @@ static enum status put_signature(struct writer *out, int result, const uint8_t *
     return out->overflow ? STATUS_LIMIT : STATUS_OK;
 }
 
+/* Whatever is at the other end may fail in ways of its own: a wrong signature never leaves. */
+static enum status sign_elsewhere(const struct private_key *key, struct writer *out,
+                                  struct bytes digest) {
+    uint8_t buffer[KEY_SIGNATURE_MAX];
+    struct writer w = writer_of(buffer, sizeof buffer);
+    if (key->external(key->context, digest, &w) != STATUS_OK ||
+        signature_verify_digest(&key->public, private_key_hash(key), writer_bytes(&w), digest,
+                                NULL) != STATUS_OK) {
+        return STATUS_INTERNAL;
+    }
+    return put_signature(out, 0, w.data, w.len);
+}
+
 enum status private_key_sign_digest(const struct private_key *key, struct writer *out,
                                     struct bytes digest) {
     struct engine *engine = key->engine;
@@ -306,6 +340,9 @@ enum status private_key_sign_digest(const struct private_key *key, struct writer
     }
     if (digest.len != digest_len(alg)) {
         return STATUS_INTERNAL;
+    }
+    if (engine == NULL) {
+        return sign_elsewhere(key, out, digest);
     }
     reseed(engine);
     if (key->public.kind == KEY_RSA) {

@@ -32,6 +32,7 @@ find config db api server -name '*.[ch]' 2>/dev/null | sort | xargs awk '
         home("^urcu", "server/fleet server/transport")
         home("^ini\\.h$", "config")
         home("^libtasn1", "server/crypto server/credential")
+        home("^p11-kit/", "server/crypto")
         home("^seccomp", "server/credential")
         home("^curl/", "server/commands server/fleet/outbound*")
         home("^(check\\.h$|gnutls/|openssl/)", "")

@@ -585,6 +585,16 @@ static const struct {
                                                 "in here"},
 };
 
+START_TEST(a_key_on_a_token_is_not_looked_for_in_the_folder) {
+    static char *const environment[] = {
+        "GATEHOUSE_SIGNER_ACCESS_KEY=pkcs11:token=t;object=k?module-path=/m.so",
+        "GATEHOUSE_SIGNER_ACCESS_AUTHORITIES=ca/list", NULL};
+    ck_assert_msg(parse("/e/f.ini", good, environment) == STATUS_OK, "%s", all_text);
+    ck_assert_str_eq(config->access_key, "pkcs11:token=t;object=k?module-path=/m.so");
+    ck_assert_str_eq(config->access_authorities, "/e/ca/list");
+}
+END_TEST
+
 START_TEST(a_mistake_of_the_environment_names_the_variable) {
     char mistake[512];
     char *const environment[] = {variables[_i].variable, NULL};
@@ -801,6 +811,7 @@ int main(void) {
     tcase_add_test(tests, an_empty_file_lists_all_that_is_missing);
     tcase_add_test(tests, all_mistakes_are_told_at_once);
     tcase_add_test(tests, the_place_to_collect_mistakes_may_be_absent_or_too_small);
+    tcase_add_test(tests, a_key_on_a_token_is_not_looked_for_in_the_folder);
     tcase_add_test(tests, the_environment_overrides_the_file);
     tcase_add_loop_test(tests, a_mistake_of_the_environment_names_the_variable, 0, NUM(variables));
     tcase_add_test(tests, what_kubernetes_sets_for_a_service_of_our_name_is_left_alone);
