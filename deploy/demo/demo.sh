@@ -204,7 +204,7 @@ if proxy_program nginx >/dev/null; then
     step 'A web server guards a page: nginx, as the gateway configures it. It asks about each request, and tells the page who comes.'
     must application_start
     must proxy_registered nginx nginx
-    guard=$(free_ports 1)
+    guard=$(free_port)
     # shellcheck disable=SC2046 # words
     proxy_config nginx "$guard" $(proxy_identity nginx) >"$work/nginx.conf"
     ran 'gatehouse proxy-config --kind nginx --gateway https://localhost:8443 --server-name localhost ... >nginx.conf'

@@ -17,12 +17,18 @@ proxy_program() {
     return 1
 }
 
-# free_ports NUMBER: ports that nobody listens on just now, a line each.
-free_ports() {
-    python3 -c 'import socket, sys
-held = [socket.socket() for _ in range(int(sys.argv[1]))]
-for s in held: s.bind(("127.0.0.1", 0))
-for s in held: print(s.getsockname()[1])' "$1"
+# free_port: one that nobody listens on just now, and that the system gives to nobody who does not ask for it.
+free_port() {
+    python3 -c 'import random, socket
+while True:
+    port = random.randrange(20000, 32000)
+    try:
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", port))
+        break
+    except OSError:
+        pass
+print(port)'
 }
 
 # application_start: listens on $application (a port), and writes a line for each request that reaches it to

@@ -4,6 +4,8 @@ cd "$(dirname "$0")" && . ./lib.sh
 # shellcheck source=tests/e2e/proxy_lib.sh
 . ./tests/e2e/proxy_lib.sh
 
+GATEHOUSE_PROXY_LISTEN=127.0.0.1:$(free_port) # the same when it starts anew
+export GATEHOUSE_PROXY_LISTEN
 a_gateway edge lost
 enrolled edge lost
 must 'edge has a credential' credential edge
@@ -96,7 +98,7 @@ for entry in "$@"; do
         continue
     fi
     must "$kind is registered" proxy_registered "$kind" "${entry#*:}"
-    free_ports 1 >"$work/$kind.port"
+    free_port >"$work/$kind.port"
     # shellcheck disable=SC2046 # words
     proxy_config "$kind" "$(cat "$work/$kind.port")" $(proxy_identity "$kind") >"$work/$kind.conf" 2>"$work/config.err"
     must "$kind gets a configuration" test -s "$work/$kind.conf"
@@ -105,10 +107,8 @@ for entry in "$@"; do
     what_holds "$kind" "$(cat "$work/$kind.port")"
 done
 
-ports=$(sed -n 's/^proxy //p' "$work/ports")
 gateway_stop
 for kind in $kinds; do closed "$kind" "$(cat "$work/$kind.port")"; done
-export GATEHOUSE_PROXY_LISTEN="127.0.0.1:$ports"
 must 'the gateway starts again' gateway_start
 for kind in $kinds; do
     through "$(cat "$work/$kind.port")" edge-credential

@@ -15,7 +15,7 @@ must 'lost has one' credential lost
 must 'which is revoked' revoked lost
 must 'the application' application_start
 must 'nginx is registered' proxy_registered nginx nginx
-port=$(free_ports 1)
+port=$(free_port)
 # shellcheck disable=SC2046 # words
 proxy_config nginx "$port" $(proxy_identity nginx) >"$work/sound.conf"
 
