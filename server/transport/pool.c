@@ -40,19 +40,20 @@ static size_t aligned(size_t len) {
     return (len + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
-/* The block is the one that the free memory follows, and the pool looks as we think it does. */
+/* The block is the one that the free memory follows, and the pool looks as we think it does. Its start may
+ * have moved on: what was read of a request is no longer in it. */
 static bool is_last(struct MemoryPool *pool, const void *block, size_t len) {
     uintptr_t start = (uintptr_t)pool->memory, at = (uintptr_t)block;
     return block != NULL && at >= start && pool->pos <= pool->end && pool->end <= pool->size &&
            at - start <= pool->pos && len <= pool->pos - (at - start) &&
-           at - start + aligned(len) == pool->pos &&
+           aligned(at - start + len) == pool->pos &&
            MHD_pool_get_free(pool) == pool->end - pool->pos;
 }
 
 void *__wrap_MHD_pool_reallocate(struct MemoryPool *pool, void *old, size_t old_size,
                                  size_t new_size) {
     if (new_size < old_size && is_last(pool, old, old_size)) {
-        pool->pos -= aligned(old_size) - aligned(new_size);
+        pool->pos = aligned((size_t)((uintptr_t)old - (uintptr_t)pool->memory) + new_size);
         return old;
     }
     return __real_MHD_pool_reallocate(pool, old, old_size, new_size);
