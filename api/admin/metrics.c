@@ -156,6 +156,19 @@ static void put_ocsp(struct writer *out, const struct ocsp_responder *ocsp) {
     put_labelled(out, "ocsp_answers_total", "from", "error", c.errors);
 }
 
+static void put_changes(struct writer *out, struct change_streams *changes) {
+    struct change_counters c;
+    change_streams_count(changes, &c);
+    put_one(out, "change_readers", "gauge", "Streams of changes that are being read.", c.readers);
+    put_one(out, "change_readers_total", "counter", "Streams of changes begun.", c.opened);
+    put_one(out, "changes_total", "counter", "Changes in trust that were told.", c.events);
+    put_one(out, "change_snapshots_total", "counter", "Snapshots told whole.", c.snapshots);
+    put_head(out, "change_streams_ended_total", "counter", "Streams that we ended, by reason.");
+    put_labelled(out, "change_streams_ended_total", "reason", "reset", c.resets);
+    put_labelled(out, "change_streams_ended_total", "reason", "too_slow", c.dropped_slow);
+    put_labelled(out, "change_streams_ended_total", "reason", "access_ended", c.dropped_access);
+}
+
 static void put_crl(struct writer *out, struct crl_publisher *crl) {
     struct crl_counts c = crl_publisher_count(crl);
     put_one(out, "crls_total", "counter", "Lists of revoked credentials that were made.", c.made);
@@ -212,6 +225,7 @@ enum http_next metrics_show(struct request *r) {
     put_one(&out, "previews_total", "counter", "Previews of baselines.",
             previews_count(options->previews));
     put_ocsp(&out, options->ocsp);
+    put_changes(&out, options->changes);
     put_crl(&out, options->crl);
     if (options->metrics != NULL) {
         options->metrics(options->metrics_context, x->arena, &extra);

@@ -202,6 +202,29 @@ START_TEST(a_proxy_that_is_disabled_hears_no_more) {
 }
 END_TEST
 
+START_TEST(metrics_count_who_follows_and_who_is_sent_away) {
+    struct reply reply = hear("/v1/changes?after=0", NULL, "event: credential");
+    reply_free(&reply);
+    reply = hear("/v1/changes?after=999", NULL, NULL);
+    reply_free(&reply);
+    struct call what = follow("/v1/changes?after=0", NULL, "event: credential");
+    struct exchange *exchange = call_start(&g, &what);
+    struct reply metrics = admin(&g, "viewer", "GET", "/metrics", NULL);
+    expect_status(metrics, 200);
+    static const char *const lines[] = {
+        "\ngatehouse_change_readers 1\n", "\ngatehouse_change_readers_total 3\n",
+        "\ngatehouse_change_streams_ended_total{reason=\"reset\"} 1\n",
+        "\ngatehouse_change_streams_ended_total{reason=\"too_slow\"} 0\n",
+        "\ngatehouse_change_streams_ended_total{reason=\"access_ended\"} 0\n"};
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        ck_assert_msg(strstr(metrics.text, lines[i]) != NULL, "no %s", lines[i]);
+    }
+    reply_free(&metrics);
+    reply = call_finish(&g, exchange);
+    reply_free(&reply);
+}
+END_TEST
+
 int main(void) {
     TCase *tests = tcase_create("changes");
     tcase_set_timeout(tests, 60);
@@ -218,6 +241,7 @@ int main(void) {
     tcase_add_test(tests, who_is_no_proxy_hears_nothing);
     tcase_add_test(tests, a_stream_takes_get_alone);
     tcase_add_test(tests, a_proxy_that_is_disabled_hears_no_more);
+    tcase_add_test(tests, metrics_count_who_follows_and_who_is_sent_away);
     Suite *suite = suite_create("api: changes");
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
