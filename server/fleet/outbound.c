@@ -118,7 +118,7 @@ static curl_socket_t open_socket(void *context, curlsocktype purpose,
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
-static size_t take_header(char *data, size_t size, size_t num, void *context) {
+static size_t take_header(const char *data, size_t size, size_t num, void *context) {
     struct transfer *t = context;
     size_t len = size * num;
     t->header_bytes += len;

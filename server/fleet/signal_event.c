@@ -305,15 +305,17 @@ char *signal_webhook_signature(struct arena *arena, const char *secret, int64_t 
                                struct bytes body) {
     uint8_t mac[32];
     char hex[2 * sizeof mac + 1];
-    char *prefix = arena_printf(arena, "%" PRId64 ".", now);
-    size_t len = prefix == NULL ? 0 : strlen(prefix);
-    uint8_t *message = prefix == NULL ? NULL : arena_alloc(arena, len + body.len);
+    char prefix[24];
+    int len = snprintf(prefix, sizeof prefix, "%" PRId64 ".", now);
+    size_t size = (size_t)len + body.len;
+    uint8_t *message = arena_alloc(arena, size);
     if (message == NULL) {
         return NULL;
     }
-    memcpy(message, prefix, len);
-    memcpy(message + len, body.data, body.len);
-    hmac_compute(HASH_SHA256, bytes_of_text(secret), bytes_of(message, len + body.len), mac);
+    struct writer out = writer_of(message, size);
+    write_bytes(&out, bytes_of(prefix, (size_t)len));
+    write_bytes(&out, body);
+    hmac_compute(HASH_SHA256, bytes_of_text(secret), writer_bytes(&out), mac);
     hex_encode(hex, bytes_of(mac, sizeof mac));
     return arena_printf(arena, "t=%" PRId64 ",v1=%s", now, hex);
 }

@@ -233,40 +233,47 @@ static const char *add_webhook(struct receiver *r, struct bytes body, const char
     return NULL;
 }
 
-/* A change, or else a notice. */
-static void send_one(struct receiver *r, const struct trust_change_row *change,
-                     const struct notice_row *notice) {
-    char jti[SIGNAL_JTI];
-    int64_t now = clock_unix();
-    const char *issuer = r->signals->options.issuer, *fault;
+/* `said` is a webhook's body, or the claims of a token. */
+static void send_out(struct receiver *r, struct bytes said, const char *jti, int64_t now) {
     r->request =
         (struct outbound_request){.url = r->row.endpoint_url, .done = answered, .context = r};
-    r->sending_notice = change == NULL;
-    r->sending = change != NULL ? change->seq : notice->num;
-    if (r->row.method == STREAM_WEBHOOK) {
-        struct bytes body = change != NULL ? signal_webhook(&r->arena, &r->row, change)
-                                           : signal_notice_webhook(&r->arena, &r->row, notice);
-        if (change != NULL) {
-            signal_jti(jti, r->row.id, change->seq);
-        } else {
-            signal_notice_jti(jti, r->row.id, notice->num);
-        }
-        fault = add_webhook(r, body, jti, now);
-    } else {
-        fault = add_token(r, change != NULL
-                                 ? signal_claims(&r->arena, issuer, &r->row, change, now)
-                                 : signal_notice_claims(&r->arena, issuer, &r->row, notice, now));
-    }
-    if (fault == NULL && r->arena.overflow) {
-        fault = "out of memory";
-    }
-    if (fault == NULL && outbound_start(r->signals->outbound, &r->request) != STATUS_OK) {
+    const char *fault =
+        r->row.method == STREAM_WEBHOOK ? add_webhook(r, said, jti, now) : add_token(r, said);
+    if (fault == NULL &&
+        (r->arena.overflow || outbound_start(r->signals->outbound, &r->request) != STATUS_OK)) {
         fault = "out of memory";
     }
     if (fault != NULL) {
         fail(r, fault);
         arena_free(&r->arena);
     }
+}
+
+static void send_change(struct receiver *r, const struct trust_change_row *change) {
+    char jti[SIGNAL_JTI];
+    int64_t now = clock_unix();
+    signal_jti(jti, r->row.id, change->seq);
+    r->sending_notice = false;
+    r->sending = change->seq;
+    send_out(r,
+             r->row.method == STREAM_WEBHOOK
+                 ? signal_webhook(&r->arena, &r->row, change)
+                 : signal_claims(&r->arena, r->signals->options.issuer, &r->row, change, now),
+             jti, now);
+}
+
+static void send_row(struct receiver *r, const struct notice_row *notice) {
+    char jti[SIGNAL_JTI];
+    int64_t now = clock_unix();
+    signal_notice_jti(jti, r->row.id, notice->num);
+    r->sending_notice = true;
+    r->sending = notice->num;
+    send_out(
+        r,
+        r->row.method == STREAM_WEBHOOK
+            ? signal_notice_webhook(&r->arena, &r->row, notice)
+            : signal_notice_claims(&r->arena, r->signals->options.issuer, &r->row, notice, now),
+        jti, now);
 }
 
 /* Verifications wait while the stream is not enabled. True: one is under way, or it could not be told. */
@@ -282,7 +289,7 @@ static bool send_notice(struct signals *s, struct receiver *r, int64_t now_ms) {
     }
     for (size_t i = 0; i < num; i++) {
         if (rows[i].kind == NOTICE_UPDATED || r->row.status == STREAM_ENABLED) {
-            send_one(r, NULL, &rows[i]);
+            send_row(r, &rows[i]);
             return true;
         }
     }
@@ -308,6 +315,6 @@ bool signals_deliver(struct signals *s, struct receiver *r, int64_t now_ms) {
     if (change == NULL) {
         return !r->caught_up;
     }
-    send_one(r, change, NULL);
+    send_change(r, change);
     return false;
 }

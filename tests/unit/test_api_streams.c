@@ -4,6 +4,7 @@
 #include "tests/unit/receiver_fixture.h"
 
 #include <check.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -595,6 +596,48 @@ START_TEST(a_paused_stream_holds_its_events_and_a_disabled_one_has_none) {
 }
 END_TEST
 
+static void run_sql(const char *sql) {
+    sqlite3 *db;
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/gatehouse.db", g.folder);
+    ck_assert_int_eq(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    (void)sqlite3_busy_timeout(db, 5000);
+    ck_assert_int_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+}
+
+START_TEST(what_could_not_be_kept_is_counted_and_told) {
+    char id[33];
+    add_device();
+    struct receiver *r = receiver_start(ACCEPTED, 0);
+    create_push(id, r);
+    expect_proxy("POST", "/v1/ssf/status", TEXT("{\"stream_id\":\"%s\",\"status\":\"paused\"}", id),
+                 200, NULL);
+    quarantine();
+    release();
+    run_sql("DELETE FROM trust_change WHERE seq < (SELECT max(seq) FROM trust_change)");
+    expect_proxy("POST", "/v1/ssf/status",
+                 TEXT("{\"stream_id\":\"%s\",\"status\":\"enabled\"}", id), 200, NULL);
+    until_number(id, "delivered", 2); /* the last event, and the notice */
+    ck_assert_int_ge(number(id, "dropped"), 2);
+    json_t *audit = gateway_audit(&g, "stream.drop");
+    ck_assert_ptr_nonnull(audit);
+    json_decref(audit);
+    bool told = false;
+    for (unsigned i = 0; i < 2; i++) {
+        json_t *token = gateway_token(body_of(receiver_request(r, i)));
+        json_t *event =
+            event_of(token, "https://schemas.openid.net/secevent/ssf/event-type/stream-updated");
+        const char *reason = json_string_value(json_object_get(event, "reason"));
+        told = told || (reason != NULL && strstr(reason, "no longer kept") != NULL);
+        json_decref(token);
+    }
+    ck_assert(told);
+    receiver_stop(r);
+    device_cleanup(&device);
+}
+END_TEST
+
 START_TEST(a_disabled_proxy_is_sent_nothing) {
     char id[33];
     add_device();
@@ -894,6 +937,7 @@ int main(void) {
     tcase_add_loop_test(t, whatever_else_a_receiver_answers_the_event_keeps_its_place, 0,
                         sizeof not_final / sizeof not_final[0]);
     tcase_add_test(t, a_paused_stream_holds_its_events_and_a_disabled_one_has_none);
+    tcase_add_test(t, what_could_not_be_kept_is_counted_and_told);
     tcase_add_test(t, a_disabled_proxy_is_sent_nothing);
     tcase_add_test(t, a_verification_is_pushed_with_its_state);
     tcase_add_test(t, a_webhook_is_signed_with_a_secret_that_is_shown_once);

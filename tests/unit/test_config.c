@@ -370,6 +370,16 @@ static const struct {
      "21: admin.two_person: \"bulk_revoke trust_bundle\" is none of: baseline_approval, "
      "bulk_revoke, trust_bundle, audit_prune"},
     {"[device]\ntwo_person = bulk_revoke\n", "21: device.two_person: there is no such setting"},
+    {"[signals]\nallow_receivers = 10.0.0.0/8, everybody\n",
+     "21: signals.allow_receivers: \"everybody\" is not a network such as 10.0.0.0/8 or fd00::/8"},
+    {"[signals]\nallow_receivers = 10.0.0.1/8\n",
+     "21: signals.allow_receivers: \"10.0.0.1/8\" has bits behind its length"},
+    {"[signals]\nurl = gatehouse.example\n",
+     "21: signals.url: \"gatehouse.example\" is not a URL such as http://pki.example: a host, "
+     "perhaps a port and a path, and no slash at its end"},
+    {"[signals]\ntimeout = 3 m\n", "21: signals.timeout: must be 100 ms to 2 m, not 3 m"},
+    {"[signals]\npause_after = 31 d\n", "21: signals.pause_after: must be 1 s to 30 d, not 31 d"},
+    {"[signals]\nhttp = maybe\n", "21: signals.http: \"maybe\" is neither yes nor no"},
     {"[crl]\nlifetime = 59\n", "21: crl.lifetime: must be 1 m to 1 d, not 59 s"},
     {"[crl]\nlifetime = 25 h\n", "21: crl.lifetime: must be 1 m to 1 d, not 25 h"},
     {"[crl]\nmax_age = 1.5\n", "21: crl.max_age: must be whole seconds"},

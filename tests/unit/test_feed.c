@@ -251,6 +251,25 @@ START_TEST(changes_leave_the_store_when_they_are_old_but_for_the_newest) {
 }
 END_TEST
 
+START_TEST(changes_that_a_stream_has_yet_to_be_told_stay_however_old_they_are) {
+    struct stream_row stream = {.method = STREAM_WEBHOOK,
+                                .endpoint_url = "https://receiver.example/",
+                                .status = STREAM_PAUSED,
+                                .version = 1,
+                                .cursor = 5};
+    int64_t late = clock_unix_ms() + (int64_t)TRUST_LOG_KEEP_S * 2000;
+    sample_id(stream.id, 's', 1);
+    enrol(1, 20);
+    ck_assert_int_eq(store_fixture_write(&f, store_stream_insert(f.writer, &stream)), STATUS_OK);
+    ck_assert_int_eq(forget(late, 100), STATUS_OK);
+    check_oldest(6);
+    stream.status = STREAM_DISABLED;
+    ck_assert_int_eq(store_fixture_write(&f, store_stream_progress(f.writer, &stream)), STATUS_OK);
+    ck_assert_int_eq(forget(late, 100), STATUS_OK);
+    check_oldest(20);
+}
+END_TEST
+
 START_TEST(forgetting_outside_of_a_transaction_is_refused) {
     enrol(1, 20);
     ck_assert_int_eq(
@@ -280,6 +299,7 @@ int main(void) {
     tcase_add_test(store, a_feed_begins_where_the_store_ends);
     tcase_add_test(store, very_many_changes_at_once_are_left_to_the_store);
     tcase_add_test(store, changes_leave_the_store_when_they_are_old_but_for_the_newest);
+    tcase_add_test(store, changes_that_a_stream_has_yet_to_be_told_stay_however_old_they_are);
     tcase_add_test(store, forgetting_outside_of_a_transaction_is_refused);
     Suite *suite = suite_create("fleet: change feed");
     suite_add_tcase(suite, memory);
