@@ -13,6 +13,7 @@
 #include "server/fleet/preview.h"
 #include "server/fleet/reappraisal.h"
 #include "server/fleet/signals.h"
+#include "server/fleet/statements.h"
 #include "server/identity/ek_trust.h"
 
 struct api;
@@ -31,6 +32,7 @@ struct api_options { /* everything is borrowed and outlives the api */
     const struct signer *signer;       /* for the authorities' certificates only */
     struct ocsp_responder *ocsp;
     struct crl_publisher *crl;
+    struct statements *statements;
     struct ek_trust *ek_trust; /* NULL: only models with EK anchors of their own enrol */
     const struct log *log;
     /* Extra lines for /metrics (Prometheus text), such as the transport's counters; may be NULL. */

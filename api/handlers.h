@@ -20,7 +20,7 @@ enum http_next est_csrattrs(struct request *r);
 enum http_next est_enroll(struct request *r);
 
 /* proxy */
-extern const struct shape decisions_shape;
+extern const struct shape decisions_shape, result_query_shape;
 enum http_next decision_show(struct request *r);
 enum http_next decisions_batch(struct request *r);
 enum http_next authorize(struct request *r);
@@ -48,6 +48,7 @@ enum http_next ca_identity_show(struct request *r);
 enum http_next ca_access_show(struct request *r);
 enum http_next ca_certificate_show(struct request *r);
 enum http_next crl_show(struct request *r);
+enum http_next jwks_show(struct request *r);
 enum http_next ocsp_post(struct request *r);
 enum http_next ocsp_get(struct request *r);
 

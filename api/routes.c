@@ -36,7 +36,8 @@ static const struct route table[] = {
     ROUTE(DEVICE, POST, "/.well-known/est/simplereenroll", ROLE_DEVICE, est_enroll,
           BYTES("application/pkcs10")),
 
-    ROUTE(PROXY, GET, "/v1/decisions/{device_id}", ROLE_PROXY, decision_show, .frequent = true),
+    ROUTE(PROXY, GET, "/v1/decisions/{device_id}", ROLE_PROXY, decision_show,
+          TAKES(result_query_shape), .frequent = true),
     ROUTE(PROXY, POST, "/v1/decisions", ROLE_PROXY, decisions_batch, READS(decisions_shape),
           .frequent = true),
     ROUTE(PROXY, GET, "/v1/authorize", ROLE_PROXY, authorize, .frequent = true, .any = true),
@@ -201,6 +202,7 @@ static const struct route table[] = {
     ROUTE(PUBLIC, GET, "/v1/ca/access.pem", ROLE_ANYONE, ca_access_show),
     ROUTE(PUBLIC, GET, "/v1/ca/access/{name}", ROLE_ANYONE, ca_certificate_show),
     ROUTE(PUBLIC, GET, "/v1/crl/{name}", ROLE_ANYONE, crl_show, .frequent = true),
+    ROUTE(PUBLIC, GET, "/.well-known/jwks.json", ROLE_ANYONE, jwks_show, .frequent = true),
     ROUTE(PUBLIC, POST, "/v1/ocsp", ROLE_ANYONE, ocsp_post, BYTES("application/ocsp-request"),
           .frequent = true),
     ROUTE(PUBLIC, GET, "/v1/ocsp/{request}", ROLE_ANYONE, ocsp_get, .suffix = true,

@@ -361,6 +361,7 @@ struct device_row {
     bool has_clock;              /* the rest of this group is set by the first verified quote */
     int64_t tpm_clock, tpm_reset_count, tpm_restart_count;
     int verdict, tier;           /* enum verdict, enum tier of the latest appraisal; 0: none */
+    uint16_t trustworthiness;    /* likewise (server/appraisal/trustworthiness.h); 0: no claims */
     char appraisal_id[STORE_ID]; /* "" when none */
     int64_t enrolled, last_seen, updated;
     char note[257]; /* an operator's; the reason of a quarantine */
@@ -405,7 +406,8 @@ MUST_USE enum status store_ak_owner(struct store_reader *, char device_id[static
 MUST_USE enum status store_device_delete(struct store_writer *, const char *id);
 /* The latest verdict and clock of a device, without rewriting its blobs. Conditional: CONFLICT when
  * the stored clock is ahead of the row's (compare reset_count, then restart_count, then clock;
- * equal is CONFLICT too, for it is the same quote). Sets verdict, tier, appraisal_id, last_seen.
+ * equal is CONFLICT too, for it is the same quote). Sets verdict, tier, trustworthiness,
+ * appraisal_id, last_seen.
  * Without has_clock the stored clock is neither compared nor changed. */
 MUST_USE enum status store_device_standing(struct store_writer *, const struct device_row *row);
 MUST_USE enum status store_device_touch(struct store_writer *, const char *id, int64_t now);
@@ -569,6 +571,7 @@ struct device_standing_row {
     char device_id[STORE_ID];
     enum device_state state;
     int verdict, tier;
+    uint16_t trustworthiness;
     char appraisal_id[STORE_ID];        /* "": none */
     char baseline_id[STORE_ID];         /* that of the appraisal; "": none */
     enum key_protection key_protection; /* likewise */
@@ -591,6 +594,7 @@ struct device_reappraisal_row {
     char of_appraisal_id[STORE_ID]; /* what it is about; it is forgotten with the next evidence */
     char baseline_id[STORE_ID];     /* "": none */
     int verdict, tier;
+    uint16_t trustworthiness; /* becomes the device's when it stands; is not read back */
     int64_t created_ms;
 };
 /* NOT_FOUND: none, or it is about evidence that is not the latest. */

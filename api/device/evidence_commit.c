@@ -3,6 +3,7 @@
 #include "api/authorities.h"
 #include "api/device/evidence.h"
 
+#include "server/appraisal/trustworthiness.h"
 #include "server/base/encoding.h"
 
 #include <string.h>
@@ -242,6 +243,9 @@ static void publish(struct commit *commit, struct fleet_table *table) {
     /* Out of memory here leaves the device denied, which its next evidence mends. */
     enum status status = fleet_put_device(table, e->row.device_id, e->row.model, e->standing.state,
                                           (enum verdict)e->row.verdict, (enum tier)e->row.tier);
+    if (status == STATUS_OK) {
+        fleet_put_trustworthiness(table, e->row.device_id, e->standing.trustworthiness);
+    }
     if (status == STATUS_OK && e->grants) {
         status = fleet_put_credential(table, &e->credential);
     }
@@ -328,6 +332,14 @@ static const struct change_kind appraised_use_kind = {
     .apply = apply_appraised,
     .answer = answer_appraised};
 
+/* An EK certificate is kept only when it verified. */
+static uint16_t trustworthiness(const struct evidence *e) {
+    bool quoted = !evidence_is_bare(e);
+    bool verified = quoted && e->change.r->device->ek_certificate.len > 0;
+    return (uint16_t)(trustworthiness_of(&e->appraisal) | (quoted ? AR4SI_QUOTED : 0) |
+                      (verified ? AR4SI_EK_VERIFIED : 0));
+}
+
 static void fill_standing(struct evidence *e) {
     struct device_row *s = &e->standing;
     text_copy(s->id, sizeof s->id, e->row.device_id);
@@ -338,6 +350,7 @@ static void fill_standing(struct evidence *e) {
     s->tpm_restart_count = e->facts.tpm_restart_count;
     s->verdict = e->row.verdict;
     s->tier = e->row.tier;
+    s->trustworthiness = trustworthiness(e);
     text_copy(s->appraisal_id, sizeof s->appraisal_id, e->row.id);
     s->last_seen = s->updated = change_now(&e->change);
 }

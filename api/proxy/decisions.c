@@ -1,6 +1,7 @@
 /* Decisions, from memory alone: GET /v1/decisions/{device_id} and POST /v1/decisions. */
 #include "api/exception_ids.h"
 #include "api/handlers.h"
+#include "api/proxy/results.h"
 #include "server/base/clock.h"
 #include "server/fleet/standing.h"
 #include "server/identity/device_id.h"
@@ -61,7 +62,15 @@ static void decide_device(struct request *r, struct decision *d, const char *id,
 enum http_next decision_show(struct request *r) {
     struct decision d;
     struct json_out o;
-    decide_device(r, &d, r->param[0], clock_unix());
+    int64_t now = clock_unix();
+    enum decision_form form = decision_form(r);
+    if (form == FORM_NONE) {
+        return HTTP_ANSWER;
+    }
+    decide_device(r, &d, r->param[0], now);
+    if (form == FORM_RESULT) {
+        return result_answer(r, &d, r->param[0], now);
+    }
     json_out_init(&o, r->x->arena, 512);
     write_decision(&o, &d, r->param[0]);
     return answer_json(r, 200, &o);

@@ -27,6 +27,7 @@ enum status read_device_head(struct query *q, struct arena *arena, void *out) {
     column_text(q, row->idevid_serial, sizeof row->idevid_serial);
     column_id(q, row->registration);
     column_text(q, row->note, sizeof row->note);
+    row->trustworthiness = (uint16_t)column_int(q);
     return q->status;
 }
 
@@ -148,6 +149,7 @@ static enum status standing_set(struct store_writer *writer, const struct device
     bind_id_or_null(&q, row->appraisal_id);
     bind_int(&q, row->last_seen);
     bind_clock(&q, clock);
+    bind_int(&q, row->trustworthiness);
     return query_run(&q);
 }
 

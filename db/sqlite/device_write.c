@@ -84,6 +84,7 @@ static void bind_device(struct query *q, const struct device_row *row) {
     bind_text(q, row->idevid_serial);
     bind_id_or_null(q, row->registration);
     bind_text(q, row->note);
+    bind_int(q, row->trustworthiness);
 }
 
 /* What is empty is not kept: a device that was only announced has no keys. */
@@ -144,6 +145,7 @@ static enum status run_on(struct store_writer *writer, enum statement statement,
 enum status store_device_enrol(struct store_writer *writer, const struct device_row *row) {
     struct device_row enrolled = *row;
     enrolled.verdict = enrolled.tier = 0;
+    enrolled.trustworthiness = 0;
     enrolled.appraisal_id[0] = '\0';
     enrolled.has_clock = false;
     bool another = false;

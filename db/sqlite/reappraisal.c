@@ -152,6 +152,7 @@ static enum status read_standing(struct query *q, struct arena *arena, void *out
     row->found_verdict = (int)column_int(q);
     row->found_tier = (int)column_int(q);
     column_id(q, row->found_baseline_id);
+    row->trustworthiness = (uint16_t)column_int(q);
     return q->status;
 }
 
@@ -220,6 +221,7 @@ static enum status set_standing(struct store_writer *writer,
     bind_int(&q, row->verdict);
     bind_int(&q, row->tier);
     bind_id(&q, row->appraisal_id);
+    bind_int(&q, row->trustworthiness);
     enum status status = query_run_one(&q);
     return status == STATUS_NOT_FOUND ? STATUS_CONFLICT : status;
 }

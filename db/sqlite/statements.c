@@ -21,7 +21,7 @@
     "id, model, state, verdict, tier, appraisal_id, tpm_reset_count, tpm_restart_count, "          \
     "tpm_clock, enrolled, last_seen, updated, identity_sha256, identity_serial, "                  \
     "identity_not_after, identity_kind, key_protection, idevid_sha256, idevid_serial, "            \
-    "registration, note"
+    "registration, note, trustworthiness"
 #define DEVICE_WITH_KEYS                                                                           \
     DEVICE_COLUMNS ", ek_public, ak_public, ek_certificate "                                       \
                    "FROM device LEFT JOIN device_key ON device_key.device = device.num "
@@ -44,7 +44,8 @@
 #define STANDING                                                                                   \
     "SELECT d.id, d.state, d.verdict, d.tier, d.appraisal_id, a.baseline_id,"                      \
     " coalesce(a.key_protection, 0), f.verdict, f.tier,"                                           \
-    " f.baseline_id FROM device AS d LEFT JOIN appraisal AS a ON a.id = d.appraisal_id"            \
+    " f.baseline_id, d.trustworthiness FROM device AS d LEFT JOIN appraisal AS a ON a.id = "       \
+    "d.appraisal_id"                                                                               \
     " LEFT JOIN device_reappraisal AS f"                                                           \
     " ON f.device = d.num AND f.of_appraisal_id = d.appraisal_id"
 #define REAPPRAISABLE "state IN (1, 3) AND verdict <> 0 AND appraisal_id IS NOT NULL"
@@ -231,13 +232,13 @@ const char *const statements[NUM_STATEMENTS] = {
                       " WHERE device = (SELECT num FROM device WHERE id = ?)",
     [SQL_AK_FORGET] = "DELETE FROM former_ak WHERE device = (SELECT num FROM device WHERE id = ?)",
     [SQL_DEVICE_INSERT] = "INSERT INTO device (" DEVICE_COLUMNS
-                          ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                          ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [SQL_DEVICE_UPDATE] =
         "UPDATE device SET model = ?2, state = ?3, verdict = ?4, tier = ?5, appraisal_id = ?6,"
         " tpm_reset_count = ?7, tpm_restart_count = ?8, tpm_clock = ?9, last_seen = ?11,"
         " updated = ?12, identity_sha256 = ?13, identity_serial = ?14, identity_not_after = ?15,"
         " identity_kind = ?16, key_protection = ?17, idevid_sha256 = ?18, idevid_serial = ?19,"
-        " registration = ?20, note = ?21 WHERE id = ?1",
+        " registration = ?20, note = ?21, trustworthiness = ?22 WHERE id = ?1",
     [SQL_DEVICE_ENROLLED_SET] = "UPDATE device SET enrolled = ?2 WHERE id = ?1",
     [SQL_DEVICE_STATE_GET] = "SELECT state FROM device WHERE id = ?",
     [SQL_DEVICE_DELETE] = "DELETE FROM device WHERE id = ?",
@@ -252,7 +253,7 @@ const char *const statements[NUM_STATEMENTS] = {
                                 " tpm_clock FROM device WHERE id = ?",
     [SQL_DEVICE_STANDING_SET] =
         "UPDATE device SET appraisal_id = ?2, last_seen = ?3, tpm_reset_count = ?4,"
-        " tpm_restart_count = ?5, tpm_clock = ?6 WHERE id = ?1",
+        " tpm_restart_count = ?5, tpm_clock = ?6, trustworthiness = ?7 WHERE id = ?1",
     [SQL_DEVICE_VERDICT_SET] = "UPDATE device SET verdict = ?2, tier = ?3 WHERE id = ?1",
     [SQL_DEVICE_TOUCH] = "UPDATE device SET last_seen = ?2 WHERE id = ?1",
     [SQL_DEVICE_WALK] = "SELECT " DEVICE_COLUMNS " FROM device WHERE state <> 5 ORDER BY num",
@@ -356,7 +357,8 @@ const char *const statements[NUM_STATEMENTS] = {
         " VALUES ((SELECT num FROM device WHERE id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
         " ON CONFLICT DO UPDATE SET job_id = ?2, appraisal_id = ?3, of_appraisal_id = ?4,"
         " baseline_id = ?5, verdict = ?6, tier = ?7, created_ms = ?8",
-    [SQL_DEVICE_REAPPRAISE] = "UPDATE device SET verdict = ?3, tier = ?4, appraisal_id = ?5"
+    [SQL_DEVICE_REAPPRAISE] = "UPDATE device SET verdict = ?3, tier = ?4, appraisal_id = ?5,"
+                              " trustworthiness = ?6"
                               " WHERE id = ?1 AND appraisal_id = ?2 AND " REAPPRAISABLE,
     [SQL_DEVICE_REAPPRAISABLE] =
         "SELECT 1 FROM device WHERE id = ?1 AND appraisal_id = ?2 AND " REAPPRAISABLE,

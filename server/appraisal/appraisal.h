@@ -46,10 +46,18 @@ struct appraisal_exception {
     const char *found; /* NULL: the finding has none */
 };
 
+/* What the baseline that is met accounts for, and the quote vouches for (tier.h). */
+enum {
+    ACCOUNTS_BOOT = 1,        /* all of PCR 0 and PCR 4 */
+    ACCOUNTS_SECURE_BOOT = 2, /* Secure Boot is on, with keys that are stated */
+    ACCOUNTS_IMA = 4          /* the files that IMA measured are judged */
+};
+
 enum { APPRAISAL_MAX_FINDINGS = 256 };
 struct appraisal {
     enum verdict verdict;
     enum tier tier;
+    unsigned accounts;       /* bits, as above; when trusted */
     struct finding *finding; /* denying ones first, then excepted ones; each by family in the order
                                 of rule.h, then as the family gives them; arena */
     size_t num_findings;

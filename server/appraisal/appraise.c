@@ -151,6 +151,12 @@ static bool is_perfect(const struct fit *fit) {
     return fit->denials == 0 && fit->tier == TIER_MEASURED && fit->excepted == 0;
 }
 
+static unsigned accounts(const struct baseline *baseline, const struct facts *facts,
+                         const struct outcome *outcome) {
+    return accounts_of(baseline, facts, outcome->finding, outcome->num_findings) |
+           (baseline_judges_ima(baseline) ? ACCOUNTS_IMA : 0u);
+}
+
 enum status appraise(struct appraisal *out, struct arena *arena, const struct facts *facts,
                      const struct appraisal_inputs *inputs) {
     struct appraisal result = {.verdict = VERDICT_UNTRUSTED, .tier = TIER_NONE};
@@ -183,6 +189,7 @@ enum status appraise(struct appraisal *out, struct arena *arena, const struct fa
     if (outcome.num_denials == 0) {
         result.verdict = VERDICT_TRUSTED;
         result.tier = best.tier;
+        result.accounts = accounts(inputs->baseline[result.baseline], facts, &outcome);
     }
     *out = result;
     return STATUS_OK;

@@ -42,19 +42,25 @@ static bool is_extended(const struct fact_bank *bank, unsigned pcr) {
            !pcr_is_reset(pcr, bytes_of(bank->pcr[pcr].value, digest_len(bank->alg)));
 }
 
-enum tier tier_of(const struct baseline *baseline, const struct facts *facts,
-                  const struct finding *finding, size_t num_findings) {
+unsigned accounts_of(const struct baseline *baseline, const struct facts *facts,
+                     const struct finding *finding, size_t num_findings) {
     static const uint32_t what_ran = 1u << PCR_FIRMWARE | 1u << PCR_BOOT_PROGRAMS;
     const struct fact_bank *bank = facts_bank(facts, baseline->bank);
     const struct fact_secure_boot *secure_boot = &facts->secure_boot;
     struct stated stated = find_stated(baseline, finding, num_findings);
-    if ((stated.pcrs & what_ran) == what_ran && is_extended(bank, PCR_FIRMWARE) &&
-        is_extended(bank, PCR_BOOT_PROGRAMS)) {
-        return TIER_MEASURED;
-    }
+    bool boot = (stated.pcrs & what_ran) == what_ran && is_extended(bank, PCR_FIRMWARE) &&
+                is_extended(bank, PCR_BOOT_PROGRAMS);
     bool keys = stated.boot_keys || (stated.pcrs >> PCR_SECURE_BOOT & 1u) != 0;
     bool on = secure_boot->enabled == FACT_YES && secure_boot->setup_mode != FACT_YES &&
               secure_boot->audit_mode != FACT_YES && secure_boot->distrusted_why == NULL &&
               is_extended(bank, PCR_SECURE_BOOT);
-    return keys && on ? TIER_VERIFIED_BOOT : TIER_IDENTIFIED;
+    return (boot ? ACCOUNTS_BOOT : 0u) | (keys && on ? ACCOUNTS_SECURE_BOOT : 0u);
+}
+
+enum tier tier_of(const struct baseline *baseline, const struct facts *facts,
+                  const struct finding *finding, size_t num_findings) {
+    unsigned accounts = accounts_of(baseline, facts, finding, num_findings);
+    return (accounts & ACCOUNTS_BOOT) != 0          ? TIER_MEASURED
+           : (accounts & ACCOUNTS_SECURE_BOOT) != 0 ? TIER_VERIFIED_BOOT
+                                                    : TIER_IDENTIFIED;
 }

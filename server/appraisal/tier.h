@@ -15,6 +15,10 @@
  * Each leaves out what an excepted finding without a value found waived (an exception pins what it
  * found, and there it found nothing). `finding` are those of this baseline, NULL when none is
  * excepted. */
+/* What of that holds, as bits of struct appraisal's accounts, but for IMA. */
+unsigned accounts_of(const struct baseline *baseline, const struct facts *facts,
+                     const struct finding *finding, size_t num_findings);
+
 enum tier tier_of(const struct baseline *baseline, const struct facts *facts,
                   const struct finding *finding, size_t num_findings);
 

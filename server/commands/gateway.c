@@ -135,6 +135,12 @@ static enum status start_reappraisals(struct gateway *g, struct detail *detail) 
     return status == STATUS_OK ? previews_start(&g->previews, &previews, detail) : status;
 }
 
+static enum status start_statements(struct gateway *g, struct detail *detail) {
+    const struct statements_options options = {
+        .signer = g->signer, .issuer = g->config->issuer, .log = g->log};
+    return statements_start(&g->statements, &options, detail);
+}
+
 static enum status start_ocsp(struct gateway *g, struct detail *detail) {
     const struct ocsp_responder_options options = {.signer = g->signer,
                                                    .table = g->table,
@@ -235,6 +241,7 @@ static enum status open_api(struct gateway *g, struct detail *detail) {
                                         .changes = g->changes,
                                         .crl = g->crl,
                                         .signals = g->signals,
+                                        .statements = g->statements,
                                         .signer = g->signer,
                                         .ek_trust = g->ek_trust,
                                         .log = g->log,
@@ -315,9 +322,10 @@ static enum status open_store(struct gateway *g, struct detail *detail) {
 enum status gateway_open(struct gateway *g, struct detail *detail) {
     /* The signer is forked first: nothing of what follows may be in its memory. */
     static enum status (*const steps[])(struct gateway *, struct detail *) = {
-        start_signer,          open_store,    load_ek_trust,      load_fleet, make_challenges,
-        start_committer,       start_changes, start_reappraisals, start_ocsp, start_crl,
-        gateway_signals_start, open_api,      start_transport};
+        start_signer,    open_store,      load_ek_trust,    load_fleet,
+        make_challenges, start_committer, start_changes,    start_reappraisals,
+        start_ocsp,      start_crl,       start_statements, gateway_signals_start,
+        open_api,        start_transport};
     g->fatal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (g->fatal_fd < 0) {
         return status_fail(detail, STATUS_INTERNAL, "eventfd: %s", strerror(errno));
@@ -342,6 +350,7 @@ void gateway_close(struct gateway *g, unsigned grace_ms) {
     }
     ocsp_responder_stop(g->ocsp);
     crl_publisher_stop(g->crl);
+    statements_stop(g->statements);
     gateway_note_stop(g);
     previews_stop(g->previews);
     reappraisals_stop(g->reappraisals);
@@ -354,6 +363,7 @@ void gateway_close(struct gateway *g, unsigned grace_ms) {
     ocsp_responder_free(g->ocsp);
     crl_publisher_free(g->crl);
     signals_free(g->signals);
+    statements_free(g->statements);
     challenges_free(g->challenges);
     policy_holder_free(g->policy);
     feed_free(g->feed);

@@ -27,6 +27,7 @@ struct gateway { /* what is NULL was not started */
     struct ocsp_responder *ocsp;
     struct crl_publisher *crl;
     struct signals *signals;
+    struct statements *statements;
     struct api *api;
     _Atomic(struct transport *) transport; /* requests for /metrics may come before it is set */
     const struct signer_authority *authorities; /* as they were noted last; NULL: never */

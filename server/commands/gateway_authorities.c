@@ -12,8 +12,9 @@ enum status gateway_authorities_reload(struct gateway *g, struct detail *detail)
     enum status status = signer_reload(g->signer, detail);
     if (status != STATUS_OK) {
         detail_prefix(detail, "signer");
+        return status;
     }
-    return status;
+    return statements_reload(g->statements, detail);
 }
 
 static const char *state_of(const struct signer_authority *authority, int64_t now) {

@@ -1,5 +1,6 @@
 #include "server/fleet/reappraisal.h"
 
+#include "server/appraisal/trustworthiness.h"
 #include "server/base/clock.h"
 #include "server/base/encoding.h"
 #include "server/base/thread.h"
@@ -92,6 +93,8 @@ static enum status take_device(struct reappraisal_batch *b, const char *model,
     id_new(row->appraisal_id, b->now_ms);
     row->verdict = (int)judgement->verdict;
     row->tier = (int)judgement->tier;
+    row->trustworthiness = (uint16_t)((judgement->trustworthiness & ~AR4SI_DEVICE) |
+                                      (was->trustworthiness & AR4SI_DEVICE));
     row->created_ms = b->now_ms;
     struct appraisal_row *appraisal = &d->appraisal;
     memcpy(appraisal->id, row->appraisal_id, sizeof appraisal->id);

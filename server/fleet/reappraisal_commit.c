@@ -194,7 +194,9 @@ static void publish(struct commit *commit, struct fleet_table *table) {
         /* Out of memory here leaves the device as it was, or denied. */
         enum status status = fleet_put_device(table, d->row.device_id, d->appraisal.model, d->state,
                                               (enum verdict)d->row.verdict, (enum tier)d->row.tier);
-        (void)status;
+        if (status == STATUS_OK) {
+            fleet_put_trustworthiness(table, d->row.device_id, d->row.trustworthiness);
+        }
     }
 }
 

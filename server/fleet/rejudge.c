@@ -1,5 +1,6 @@
 #include "server/fleet/rejudge.h"
 
+#include "server/appraisal/trustworthiness.h"
 #include "server/crypto/digest.h"
 #include "server/evidence/tpm2/kept.h"
 #include "server/fleet/ima_state.h"
@@ -266,6 +267,7 @@ static enum status take_appraisal(struct judgement *out, struct rejudge *rejudge
     *out = (struct judgement){.basis = JUDGED_FACTS,
                               .verdict = appraisal->verdict,
                               .tier = appraisal->tier,
+                              .trustworthiness = trustworthiness_of(appraisal),
                               .generation = applying->generation};
     if (appraisal->baseline < applying->num) {
         memcpy(out->baseline_id, applying->id[appraisal->baseline], STORE_ID);
@@ -406,6 +408,7 @@ static void judge_without(struct judgement *out, const struct device_standing_ro
         (struct judgement){.basis = JUDGED_WITHOUT_FACTS,
                            .verdict = applies ? (enum verdict)device->verdict : VERDICT_UNTRUSTED,
                            .tier = applies ? (enum tier)device->tier : TIER_NONE,
+                           .trustworthiness = applies ? device->trustworthiness : 0,
                            .findings = bytes_of_text(applies ? "[]" : findings),
                            .cause = &cause,
                            .num_causes = applies ? 0 : 1,

@@ -26,6 +26,7 @@ struct judgement {
     enum judgement_basis basis;
     enum verdict verdict; /* VERDICT_UNKNOWN when DAMAGED */
     enum tier tier;
+    uint16_t trustworthiness;    /* what the rules found (server/appraisal/trustworthiness.h) */
     bool earns;                  /* trusted, and the model gives a credential for the tier */
     char segment[STORE_SEGMENT]; /* what the tier gets then */
     char baseline_id[STORE_ID];  /* satisfied, or else the nearest; "": none */

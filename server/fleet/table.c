@@ -24,6 +24,7 @@ enum { RAW_ID = 16, RETIRED_MAX = 1024, FIRST_BUCKETS = 1024 };
 enum { BUCKETS_MAX = 1 << 24 };
 enum { CREDENTIAL_REVOKED = 1, CREDENTIAL_KNOWN = 2, CREDENTIAL_KEY_IN_TPM = 4 };
 enum { CREDENTIAL_REASON_SHIFT = 4 };     /* enum crl_reason, in 4 bits */
+enum { TRUST_SHIFT = 48 };                /* of the trustworthiness, 16 bits of the standing */
 enum { CREDENTIAL_TIER_SHIFT = 8 };       /* the tier that it was given for, in 8 bits */
 enum { CREDENTIAL_AUTHORITY_SHIFT = 16 }; /* who signed it: a number of names, in 16 bits */
 static const int64_t LEASE_LAPSED =
@@ -42,7 +43,8 @@ struct credential {
 struct device {
     struct cds_lfht_node node;
     uint8_t id[RAW_ID];
-    _Atomic uint64_t standing; /* model << 32 | state << 16 | verdict << 8 | tier */
+    _Atomic uint64_t standing; /* trustworthiness << 48 | model << 32 | state << 16 |
+                                  verdict << 8 | tier */
     struct credential *_Atomic credentials;
     _Atomic int64_t lease; /* the latest end of a credential of it; 0: never had one */
 };
@@ -226,7 +228,8 @@ static void decide(const struct fleet_table *table, struct decision *out,
     }
     *out = (struct decision){.tier = (enum tier)(standing & 0xff)};
     hex_encode(out->device_id, bytes_of(device->id, RAW_ID));
-    names_copy(table->models, out->model, sizeof out->model, (uint32_t)(standing >> 32));
+    out->trustworthiness = (uint16_t)(standing >> TRUST_SHIFT);
+    names_copy(table->models, out->model, sizeof out->model, (uint32_t)(standing >> 32 & 0xffff));
     out->reason = standing_reason((enum device_state)(standing >> 16 & 0xff),
                                   (enum verdict)(standing >> 8 & 0xff));
     if (asked != NULL) {
@@ -368,7 +371,10 @@ enum status fleet_put_device(struct fleet_table *table, const char *device_id, c
     uint64_t standing = standing_of(name, state, verdict, tier);
     struct device *device = writer_device(table, device_id);
     if (device != NULL) {
-        atomic_store(&device->standing, standing);
+        uint64_t was = atomic_load(&device->standing);
+        bool same = (was & 0xffff) == (standing & 0xffff);
+        atomic_store(&device->standing,
+                     same ? standing | (was >> TRUST_SHIFT) << TRUST_SHIFT : standing);
         return STATUS_OK;
     }
     device = pool_take(&table->device_pool);
@@ -381,6 +387,15 @@ enum status fleet_put_device(struct fleet_table *table, const char *device_id, c
     index_add(&table->devices, &device->node, hash_of(table, id));
     atomic_fetch_add(&table->num_devices, 1);
     return STATUS_OK;
+}
+
+void fleet_put_trustworthiness(struct fleet_table *table, const char *device_id,
+                               uint16_t trustworthiness) {
+    struct device *device = writer_device(table, device_id);
+    if (device != NULL) {
+        uint64_t rest = atomic_load(&device->standing) & (((uint64_t)1 << TRUST_SHIFT) - 1);
+        atomic_store(&device->standing, (uint64_t)trustworthiness << TRUST_SHIFT | rest);
+    }
 }
 
 static void free_retired(struct fleet_table *table) {
@@ -670,6 +685,9 @@ static bool load_device(void *context, const struct device_row *row) {
     struct load *load = context;
     load->status = fleet_put_device(load->table, row->id, row->model, row->state,
                                     (enum verdict)row->verdict, (enum tier)row->tier);
+    if (load->status == STATUS_OK) {
+        fleet_put_trustworthiness(load->table, row->id, row->trustworthiness);
+    }
     return load->status == STATUS_OK;
 }
 

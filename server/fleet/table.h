@@ -50,6 +50,7 @@ struct decision { /* a copy: nothing borrowed */
     enum decision_reason reason;
     char device_id[STORE_ID], model[STORE_NAME]; /* "" when unknown */
     enum tier tier;                              /* of the latest appraisal */
+    uint16_t trustworthiness;                    /* likewise (server/appraisal/trustworthiness.h) */
     /* Of what is allowed, set by standing.h: the segment, "" for none, and the exceptions that the
      * latest verdict needed. */
     char segment[STORE_SEGMENT];
@@ -96,6 +97,10 @@ bool fleet_credential_standing(const struct fleet_table *table, struct credentia
 MUST_USE enum status fleet_put_device(struct fleet_table *table, const char *device_id,
                                       const char *model, enum device_state state,
                                       enum verdict verdict, enum tier tier);
+/* What the appraisal says besides; to be put after the device. One that is put again with the same
+ * verdict and tier keeps it, with others it loses it. Nothing for a device that is not in the table. */
+void fleet_put_trustworthiness(struct fleet_table *table, const char *device_id,
+                               uint16_t trustworthiness);
 /* NOT_FOUND: the device is not in the table. CONFLICT: the serial is, and stays as it was.
  * MALFORMED: no serial. MEMORY. */
 MUST_USE enum status fleet_put_credential(struct fleet_table *table,

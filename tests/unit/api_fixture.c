@@ -65,8 +65,19 @@ static void make_authority(const struct gateway *g, const char *name) {
     private_key_free(key);
 }
 
+/* A P-256 key without a certificate. */
+static void make_key_file(struct gateway *g, const char *file) {
+    struct private_key *key;
+    char *pem;
+    must(private_key_generate(&key, KEY_EC_P256), NULL, "key");
+    must(private_key_to_pem(&pem, key), NULL, "pem");
+    write_file(g, file, bytes_of_text(pem));
+    free(pem);
+    private_key_free(key);
+}
+
 static void start_signer(struct gateway *g) {
-    char path[4][128];
+    char path[4][128], results[128];
     struct detail detail = {0};
     static const char *const names[] = {"identity.key", "identity.pem", "access.key", "access.pem"};
     make_authority(g, "identity");
@@ -74,11 +85,19 @@ static void start_signer(struct gateway *g) {
     for (size_t i = 0; i < 4; i++) {
         (void)snprintf(path[i], sizeof path[i], "%s/%s", g->folder, names[i]);
     }
-    const struct signer_options options = {.trust_domain = "gatehouse.test",
-                                           .identity_key_file = path[0],
-                                           .identity_certificate_file = path[1],
-                                           .access_key_file = path[2],
-                                           .access_certificate_file = path[3]};
+    if (!g->without_results) {
+        make_key_file(g, "results.key");
+    }
+    (void)snprintf(results, sizeof results, "%s/results.key", g->folder);
+    const char *const results_key[] = {results};
+    const struct signer_options options = {
+        .trust_domain = "gatehouse.test",
+        .identity_key_file = path[0],
+        .identity_certificate_file = path[1],
+        .access_key_file = path[2],
+        .access_certificate_file = path[3],
+        .jws = {.issuer = g->config.issuer,
+                .keys = {[JWS_RESULTS] = {results_key, g->without_results ? 0 : 1}}}};
     must(signer_start(&g->signer, &options, &detail), &detail, "signer");
 }
 
@@ -137,6 +156,7 @@ static void fill_config(struct gateway *g) {
     struct config *config = &g->config;
     (void)snprintf(g->anchors, sizeof g->anchors, "%s/operators.pem", g->folder);
     *config = (struct config){.trust_domain = "gatehouse.test",
+                              .issuer = "https://gatehouse.test",
                               .identity_lifetime_s = 365 * 86400,
                               .enrolment_pending_max = 16,
                               .enrolment_pending_per_ip = 8,
@@ -222,6 +242,7 @@ static void start_api(struct gateway *g) {
                                         .changes = g->changes,
                                         .crl = g->crl,
                                         .signals = g->signals,
+                                        .statements = g->statements,
                                         .signer = g->signer,
                                         .ek_trust = g->ek_trust,
                                         .log = &g->log};
@@ -259,7 +280,9 @@ void gateway_start_as(struct gateway *g, enum gateway_kind kind) {
     struct detail detail = {0};
     char path[128];
     /* At this pace refusals lock nobody out, however many a test provokes. */
-    *g = (struct gateway){.folder = "/tmp/gatehouse-test-XXXXXX", .pace_us = 7000000};
+    *g = (struct gateway){.folder = "/tmp/gatehouse-test-XXXXXX",
+                          .pace_us = 7000000,
+                          .without_results = kind == GATEWAY_WITHOUT_RESULTS};
     ck_assert_ptr_nonnull(mkdtemp(g->folder));
     fill_config(g);
     start_signer(g);
@@ -301,6 +324,9 @@ void gateway_start_as(struct gateway *g, enum gateway_kind kind) {
                                               .log = &g->log,
                                               .lifetime_s = 3600};
     must(crl_publisher_start(&g->crl, &crl, &detail), &detail, "CRL");
+    const struct statements_options statements = {
+        .signer = g->signer, .issuer = g->config.issuer, .log = &g->log};
+    must(statements_start(&g->statements, &statements, &detail), &detail, "statements");
     start_signals(g, kind);
     start_api(g);
 }
@@ -328,6 +354,7 @@ void gateway_stop(struct gateway *g) {
     char command[128];
     ocsp_responder_stop(g->ocsp);
     crl_publisher_stop(g->crl);
+    statements_stop(g->statements);
     previews_stop(g->previews);
     reappraisals_stop(g->reappraisals);
     signals_stop(g->signals);
@@ -341,6 +368,7 @@ void gateway_stop(struct gateway *g) {
     ocsp_responder_free(g->ocsp);
     crl_publisher_free(g->crl);
     signals_free(g->signals);
+    statements_free(g->statements);
     openapi_free(g->contract);
     fleet_thread_enter();
     challenges_free(g->challenges);

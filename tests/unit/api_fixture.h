@@ -30,10 +30,12 @@ struct gateway {
     struct ocsp_responder *ocsp;
     struct crl_publisher *crl;
     struct signals *signals; /* receivers at 127.0.0.0/8 over http; tokens by gateway_token */
+    struct statements *statements;
     struct ek_trust *ek_trust;
     struct private_key *ek_ca;
     uint8_t ek_ca_der[2048];
     size_t ek_ca_len;
+    bool without_results; /* there is no key to sign them with */
     struct api *api;
     struct openapi
         *contract; /* every answer is held against it; one thread at a time. NULL: none is */
@@ -44,8 +46,13 @@ struct gateway {
 
 /* A gateway with an operator of every role (named after it), the proxy "edge" and no model. */
 void gateway_start(struct gateway *g);
-/* The same, without a key for events, or with streams that are paused at their first failure. */
-enum gateway_kind { GATEWAY_USUAL, GATEWAY_WITHOUT_EVENTS, GATEWAY_IMPATIENT };
+/* The same, without a key for events or for results, or with streams that are paused at their first failure. */
+enum gateway_kind {
+    GATEWAY_USUAL,
+    GATEWAY_WITHOUT_EVENTS,
+    GATEWAY_WITHOUT_RESULTS,
+    GATEWAY_IMPATIENT
+};
 void gateway_start_as(struct gateway *g, enum gateway_kind kind);
 void gateway_stop(struct gateway *g);
 /* The same gateway as another worker thread sees it, on that very thread; and its end. */
