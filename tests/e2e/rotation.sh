@@ -2,6 +2,8 @@
 # test: the access authority rolls over, and no valid credential is refused meanwhile
 cd "$(dirname "$0")" && . ./lib.sh
 
+socket=$work/proxy.sock
+export GATEHOUSE_PROXY_LISTEN="127.0.0.1:0,unix:$socket" GATEHOUSE_PROXY_UNIX_DIALECT=rfc9440
 a_gateway edge other
 enrolled edge other
 ini=$gateway/gatehouse.ini
@@ -25,11 +27,15 @@ signed_by() { openssl x509 -in "$1" -noout -issuer; } # FILE
 holds() { # FILE BUNDLE: as a proxy verifies it
     openssl verify -purpose sslclient -CAfile "$2" "$1" >/dev/null
 }
-passes() { # FILE: by the decision about this very certificate
+authorized() { # FILE: the status that a proxy gets which passes it on
+    curl -s -o /dev/null -w '%{http_code}' --unix-socket "$socket" http://localhost/v1/authorize \
+        -H "Client-Cert: :$(openssl x509 -in "$1" -outform DER | openssl base64 -A):"
+}
+passes() { # FILE: by the decision about this very certificate, and by forward authentication
     jq -n --arg c "$(openssl x509 -in "$1" -outform DER | sha256sum | cut -d ' ' -f 1)" \
         '{subjects: [{certificate_sha256: $c}]}' >"$work/body"
     call proxy proxy POST /v1/decisions "$work/body"
-    [ "$(field '.decisions[0].decision')" = allow ]
+    [ "$(field '.decisions[0].decision')" = allow ] && [ "$(authorized "$1")" = 200 ]
 }
 reloads() { # how often it said so
     grep -c "\"event\":\"$1\"" "$log"
@@ -126,6 +132,7 @@ must 'the list is taken' reload reloaded
 claim 'the old one is retired by itself' wait_for 20 bundle_has 1
 claim 'its credentials no longer hold where the bundle counts' sh -c '! openssl verify -CAfile "$1" "$2"' sh \
     "$work/bundle.pem" "$work/old.pem"
+same 'nor where it is asked for' 403 "$(authorized "$work/old.pem")"
 claim 'those of the new one do' holds "$work/now.pem" "$work/bundle.pem"
 claim 'and pass' passes "$work/now.pem"
 wait_for 15 sh -c '[ "$(grep -c "\"event\":\"access_authority\".*\"signing\"" "$1")" -ge 3 ]' sh "$log"
@@ -144,6 +151,7 @@ must 'the gateway takes it' reload reloaded
 claim 'nobody else is published' bundle_has 1
 claim 'what was issued before no longer holds' sh -c '! openssl verify -CAfile "$1" "$2"' sh "$work/bundle.pem" \
     "$work/fresh.pem"
+same 'and is refused' 403 "$(authorized "$work/fresh.pem")"
 must 'a device attests again' attests other "$work/fresh.pem"
 claim 'and its credential holds' holds "$work/fresh.pem" "$work/bundle.pem"
 claim 'and passes' passes "$work/fresh.pem"
