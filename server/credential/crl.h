@@ -21,14 +21,14 @@ bool crl_reason_is_known(unsigned reason);
  * "privilege_withdrawn". Any other text is UNSPECIFIED. */
 enum crl_reason crl_reason_of(const char *text);
 
-enum { CRL_ENTRIES_MAX = 1000000, CRL_ENTRY_MAX = 51, CRL_KEY_ID_MAX = 32 };
+enum { CRL_ENTRIES_MAX = 1000000, CRL_ENTRY_MAX = 52, CRL_KEY_ID_MAX = 32 };
 /* Between the two updates. */
 enum { CRL_LIFETIME_MIN_S = 60, CRL_LIFETIME_MAX_S = 7 * 86400 };
 /* A head or a tail is never longer: the issuer's name is a part of its certificate. */
 enum { CRL_FRAME_MAX = CERTIFICATE_DER_MAX + 256 };
 
 struct crl_entry {
-    uint8_t serial[PROFILE_SERIAL_LEN]; /* as in the certificate: its top bit is clear */
+    uint8_t serial[PROFILE_SERIAL_LEN]; /* big-endian, as in the certificate */
     int64_t revoked;                    /* unix seconds */
     enum crl_reason reason;
 };

@@ -166,8 +166,8 @@ static enum status check_entry(const struct crl_build *build, const struct crl_e
     if (build->entries_left == 0 || crl_entry_len(entry) > build->bytes_left) {
         return status_fail(detail, STATUS_INVALID, "more entries than were announced");
     }
-    if (entry->serial[0] >= 0x80 || memcmp(entry->serial, build->last, sizeof build->last) <= 0) {
-        return status_fail(detail, STATUS_INVALID, "a serial number that is none, or out of order");
+    if (memcmp(entry->serial, build->last, sizeof build->last) <= 0) {
+        return status_fail(detail, STATUS_INVALID, "a serial number that is zero, or out of order");
     }
     if (entry->revoked < 0 || entry->revoked > now) {
         return status_fail(detail, STATUS_INVALID, "a revocation that is not of the past");

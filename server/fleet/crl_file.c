@@ -81,8 +81,8 @@ static void write_pem(struct writer *w, struct bytes der) {
 }
 
 enum status crl_file_bundle(struct crl_file **out, const struct crl_file *const *list, size_t num) {
-    size_t room = 0;
-    for (size_t i = 0; i < num; i++) {
+    size_t room = pem_len(list[0]->content.len);
+    for (size_t i = 1; i < num; i++) {
         room += pem_len(list[i]->content.len);
     }
     uint8_t *text = malloc(room);

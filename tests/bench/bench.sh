@@ -441,6 +441,16 @@ if wanted ocsp; then
     rm -rf "$work/gateway-1000" "$work/1000".*
 fi
 
+if wanted crl; then
+    say 'from a revocation to the list of what is revoked: one among 200,000 credentials, then all of them'
+    fleet_starts 200000
+    measured "$BUILD/bench/crl" public="127.0.0.1:$(port_of public)" admin="127.0.0.1:$(port_of admin)" \
+        anchors="$work/server-ca.pem" admin_cert="$work/admin.pem" admin_key="$work/admin.key" serials="$work/200000.ids" \
+        num=100 all=190000
+    gateway_stop
+    rm -rf "$work/gateway-200000" "$work/200000".*
+fi
+
 if wanted fleet && [ "$BENCH_DEVICES" -gt 0 ]; then
     say "a fleet of $BENCH_DEVICES devices, against one of 1000"
     fleet_starts 1000

@@ -55,6 +55,7 @@ same 'with nothing on it' 0 "$(entries "$work/first.crl")"
 claim 'a credential holds against it' verifies edge
 get /v1/crl/access.crl "$work/first.crl"
 etag=$(header ETag)
+: >"$work/nothing"
 get /v1/crl/access.crl "$work/nothing" -H "If-None-Match: $etag"
 same 'who has it is told so' "304 0" "$status $(wc -c <"$work/nothing")"
 modified=$(header Last-Modified)
