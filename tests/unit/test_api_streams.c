@@ -365,9 +365,11 @@ START_TEST(what_is_the_transmitters_cannot_be_changed) {
         "\"events_supported\":[\"x\"]",
         "\"events_delivered\":[\"x\"]",
         "\"min_verification_interval\":1",
-        "\"delivery\":{\"method\":\"urn:ietf:rfc:8936\",\"endpoint_url\":\"https://evil.example/"
-        "\"}",
-        "\"delivery\":{\"method\":\"urn:ietf:rfc:8935\",\"endpoint_url\":\"https://a.example/\"}"};
+        ("\"delivery\":{\"method\":\"urn:ietf:rfc:8936\","
+         "\"endpoint_url\":\"https://evil.example/\"}"),
+        ("\"delivery\":{\"method\":\"urn:ietf:rfc:8935\","
+         "\"endpoint_url\":\"https://a.example/\"}"),
+    };
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
         expect_proxy("PATCH", "/v1/ssf/streams", TEXT("{\"stream_id\":\"%s\",%s}", id, changes[i]),
                      400, "invalid_field");
