@@ -4,7 +4,7 @@ cd "$(dirname "$0")" && . ./lib.sh
 # shellcheck source=tests/e2e/proxy_lib.sh
 . ./tests/e2e/proxy_lib.sh
 
-public=$(free_ports 1)
+public=$(free_port)
 export GATEHOUSE_PUBLIC_LISTEN="127.0.0.1:$public" GATEHOUSE_PUBLIC_URL="http://127.0.0.1:$public"
 a_gateway edge other
 enrolled edge other
@@ -97,7 +97,7 @@ END
 }
 # proxy_with_lists KIND: runs it with the lists as they are.
 proxy_with_lists() {
-    listens=$(free_ports 1)
+    listens=$(free_port)
     "$1_conf" "$listens" >"$work/$1.conf"
     proxy_start "$1" "$listens" "$work/$1.conf"
 }
