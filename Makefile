@@ -8,7 +8,7 @@
 #   SKIP_MISSING=1       `make test-vm` installs nothing, and is skipped where something is missing
 #   V=1                  show whole commands
 
-VERSION := 0.3.0
+VERSION := 0.4.0
 
 BUILD        ?= build
 WOLFSSL      ?= own

@@ -86,10 +86,14 @@ struct bytes change_event_text(struct arena *arena, const struct trust_change_ro
                                const struct model_row *model) {
     struct bytes json = change_event_json(arena, row, model);
     const char *id = row->seq == 0 ? "" : arena_printf(arena, "id: %lld\n", (long long)row->seq);
+    if (json.len == 0 || id == NULL) {
+        return (struct bytes){0};
+    }
     const char *text =
-        json.len == 0 || id == NULL
-            ? NULL
-            : arena_printf(arena, "%sevent: %s\ndata: %.*s\n\n", id, trust_change_name(row->change),
-                           (int)json.len, (const char *)json.data);
-    return text == NULL ? (struct bytes){0} : bytes_of_text(text);
+        arena_printf(arena, "%sevent: %s\ndata: %.*s\n\n", id, trust_change_name(row->change),
+                     (int)json.len, (const char *)json.data);
+    if (text == NULL) {
+        return (struct bytes){0};
+    }
+    return bytes_of_text(text);
 }
