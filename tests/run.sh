@@ -5,7 +5,7 @@
 #   fuzz   $BUILD/tests/fuzz/*, which replay their seeds  e2e   tests/e2e/*.sh, against $BUILD/gatehouse
 #   vm     tests/vm/*.sh, the same with a machine that boots
 #
-# A script counts as a test when it is executable and has a line starting with "# test:"; it prints
+# A script counts as a test when it has a line starting with "# test:" (and has to be executable); it prints
 # "ok - claim", "not ok - claim" or "skip - claim: why". With SAN=tsan only those run that declare that
 # threads meet in them: /* concurrent */ in a program's source, "# concurrent" in a script.
 # Whatever crashes, hangs, or asserts nothing is a failure. The last line says "N passed, N failed".
@@ -126,7 +126,12 @@ run_script() { # SCRIPT SECONDS
 
 run_scripts() { # FOLDER SECONDS
     for script in "$1"/*.sh; do
-        [ -x "$script" ] && grep -q '^# test:' "$script" || continue
+        grep -q '^# test:' "$script" || continue
+        if [ ! -x "$script" ]; then
+            echo "not ok - $script: it is a test that nobody may execute"
+            failed=$((failed + 1))
+            continue
+        fi
         [ "$SAN" != tsan ] || grep -q '^# concurrent' "$script" || continue
         run_script "$script" "$2"
     done

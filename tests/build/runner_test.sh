@@ -61,6 +61,9 @@ expect 'a program that was not built fails' 1 '0 passed, 1 failed' unit
 rm -f "$tree"/tests/unit/*
 expect 'nothing to run is no pass' 1 '0 passed, 0 failed' unit
 
+e2e 'echo "ok - x"'
+chmod -x "$tree/tests/e2e/x.sh"
+expect 'a script that nobody may execute is not passed over' 1 '0 passed, 1 failed' e2e
 e2e 'echo "ok - a"; echo "ok - b"; echo "skip - c: no reason"'
 expect 'a script counts its claims, and what it skips' 0 '2 passed, 0 failed, 1 skipped' e2e
 e2e 'echo "ok - a"; echo "not ok - b"; exit 1'
