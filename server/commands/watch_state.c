@@ -218,7 +218,11 @@ static enum status take_credential(struct picture *p, const json_t *data, bool *
     if (!read_credential(data, &said) || !read_device(data, &standing)) {
         return STATUS_MALFORMED;
     }
-    bool known = find(&p->credentials, said.serial) != NULL;
+    const struct credential *before = find(&p->credentials, said.serial);
+    bool known = before != NULL;
+    if (known && strcmp(before->device->id, standing.id) != 0) {
+        return STATUS_MALFORMED; /* a credential stays its device's */
+    }
     struct device *device = find_or_add(&p->devices, standing.id, sizeof standing);
     if (device == NULL) {
         return STATUS_MEMORY;

@@ -346,6 +346,19 @@ START_TEST(what_is_not_as_it_should_be_is_refused) {
 }
 END_TEST
 
+START_TEST(a_credential_does_not_become_another_devices) {
+    char text[1024];
+    (void)snprintf(text, sizeof text,
+                   "{%s,\"serial\":\"%032x\",\"certificate_sha256\":\"%064x\"," TIMES "}",
+                   standing(2, "\"enrolled\"", "trusted", "measured"), 1, 1);
+    ck_assert_int_eq(event("credential", text), STATUS_MALFORMED);
+    ck_assert(!changed);
+    say_device(2, "\"quarantined\"", "trusted", "measured");
+    (void)check_list(NOW, "1:measured:core 3:measured:core ");
+    (void)check_list(2000, "");
+}
+END_TEST
+
 static const char whole[] =
     "{\"device_id\":\"00000000000000000000000000000009\",\"model\":\"edge\",\"state\":\"enrolled\","
     "\"verdict\":\"trusted\",\"tier\":\"measured\",\"serial\":\"00000000000000000000000000000009\","
@@ -516,6 +529,7 @@ int main(void) {
     tcase_add_test(who, a_device_without_credentials_is_not_kept);
     tcase_add_test(who, what_is_not_as_it_should_be_is_refused);
     tcase_add_test(who, a_credential_of_which_a_byte_is_off_is_refused);
+    tcase_add_test(who, a_credential_does_not_become_another_devices);
     suite_add_tcase(suite, who);
     TCase *files = tcase_create("files");
     tcase_add_checked_fixture(files, open_folder, close_folder);
