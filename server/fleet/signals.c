@@ -1,8 +1,8 @@
 #include "server/fleet/signals_internal.h"
 
 #include "server/base/clock.h"
+#include "server/base/thread.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -294,18 +294,6 @@ void signals_count(const struct signals *s, struct signals_counters *out) {
 
 /* --- start and end --- */
 
-static bool start_thread(struct signals *s) {
-    sigset_t all, before; /* signals of the process are for the main thread */
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    s->started = pthread_create(&s->thread, NULL, run, s) == 0;
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (s->started) {
-        (void)pthread_setname_np(s->thread, "signals");
-    }
-    return s->started;
-}
-
 enum status signals_start(struct signals **out, const struct signals_options *options,
                           struct detail *detail) {
     struct signals *s = calloc(1, sizeof *s);
@@ -326,7 +314,8 @@ enum status signals_start(struct signals **out, const struct signals_options *op
     if (status == STATUS_OK) {
         feed_follow(options->feed, &s->follower);
         s->following = true;
-        if (!start_thread(s)) {
+        s->started = thread_start(&s->thread, "signals", run, s);
+        if (!s->started) {
             status = status_fail(detail, STATUS_MEMORY, "cannot start the signals' thread");
         }
     }
