@@ -342,7 +342,7 @@ void pkcs11_public(const struct pkcs11_key *key, struct public_key *out) {
 static bool sign_once(struct pkcs11_key *key, struct bytes digest, uint8_t *out,
                       CK_ULONG *out_len) {
     bool rsa = key->public.kind == KEY_RSA;
-    CK_MECHANISM mechanism = {.mechanism = rsa ? CKM_RSA_PKCS : CKM_ECDSA};
+    CK_MECHANISM mechanism = {rsa ? CKM_RSA_PKCS : CKM_ECDSA, NULL, 0};
     uint8_t input[DIGEST_MAX + DIGEST_INFO_EXTRA];
     word32 len = wolf_len(digest.len);
     if (rsa) {

@@ -74,6 +74,10 @@ static uint64_t standing_of(uint32_t model, enum device_state state, enum verdic
            ((uint64_t)verdict & 0xff) << 8 | ((uint64_t)tier & 0xff);
 }
 
+static uint32_t model_of(uint64_t standing) {
+    return standing >> 32 & 0xffff;
+}
+
 static unsigned long hash_of(const struct fleet_table *table, const uint8_t *key) {
     return hash_key(key, table->seed);
 }
@@ -229,7 +233,7 @@ static void decide(const struct fleet_table *table, struct decision *out,
     *out = (struct decision){.tier = (enum tier)(standing & 0xff)};
     hex_encode(out->device_id, bytes_of(device->id, RAW_ID));
     out->trustworthiness = (uint16_t)(standing >> TRUST_SHIFT);
-    names_copy(table->models, out->model, sizeof out->model, (uint32_t)(standing >> 32 & 0xffff));
+    names_copy(table->models, out->model, sizeof out->model, model_of(standing));
     out->reason = standing_reason((enum device_state)(standing >> 16 & 0xff),
                                   (enum verdict)(standing >> 8 & 0xff));
     if (asked != NULL) {
@@ -536,7 +540,7 @@ void fleet_deny_device(struct fleet_table *table, const char *device_id) {
     }
     uint64_t standing = atomic_load(&device->standing);
     atomic_store(&device->standing,
-                 standing_of((uint32_t)(standing >> 32), (enum device_state)(standing >> 16 & 0xff),
+                 standing_of(model_of(standing), (enum device_state)(standing >> 16 & 0xff),
                              VERDICT_UNTRUSTED, (enum tier)(standing & 0xff)));
     revoke_all_of(device);
 }
@@ -556,7 +560,7 @@ void fleet_revoke_model(struct fleet_table *table, const char *model) {
     }
     for (size_t i = 0; i < table->device_pool.num; i++) {
         struct device *device = pool_at(&table->device_pool, i);
-        if (all || atomic_load(&device->standing) >> 32 == number) {
+        if (all || model_of(atomic_load(&device->standing)) == number) {
             revoke_all_of(device);
         }
     }
@@ -577,7 +581,7 @@ void fleet_revoke_below(struct fleet_table *table, const char *model, enum tier 
     for (size_t i = 0; i < table->device_pool.num; i++) {
         struct device *device = pool_at(&table->device_pool, i);
         uint64_t standing = atomic_load(&device->standing);
-        if (standing >> 32 == number && (standing & 0xff) < (uint64_t)tier) {
+        if (model_of(standing) == number && (standing & 0xff) < (uint64_t)tier) {
             revoke_all_of(device);
         }
     }

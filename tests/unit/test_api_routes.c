@@ -63,6 +63,7 @@ static struct reply try_route(const struct route *route, enum config_plane plane
                                    .caller = caller,
                                    .method = http_method_name(route->method),
                                    .target = target,
+                                   .until = "", /* a stream has no end */
                                    .body = route->body_rule == BODY_NONE ? NULL : "{}"});
 }
 

@@ -338,6 +338,25 @@ START_TEST(what_is_revoked_at_once_is_denied_and_nothing_else) {
 }
 END_TEST
 
+START_TEST(what_is_noted_of_trustworthiness_is_no_part_of_the_model) {
+    fleet_put_trustworthiness(table, id, 0xffff);
+    fleet_decide_device(table, &d, id, 1500);
+    ck_assert(d.allow);
+    ck_assert_str_eq(d.model, "edge");
+    ck_assert_uint_eq(d.trustworthiness, 0xffff);
+    fleet_revoke_model(table, "edge");
+    denied(REASON_CREDENTIAL_REVOKED, REASON_CREDENTIAL_REVOKED, 1500);
+    give(3, 1, 1400, 2400);
+    fleet_revoke_below(table, "edge", TIER_MEASURED + 1);
+    fleet_decide_device(table, &d, id, 1500);
+    ck_assert(!d.allow);
+    fleet_deny_device(table, id);
+    fleet_decide_device(table, &d, id, 1500);
+    ck_assert_str_eq(d.model, "edge");
+    ck_assert_int_eq(d.reason, REASON_UNTRUSTED);
+}
+END_TEST
+
 START_TEST(denying_who_is_not_there_does_nothing) {
     sample_id(id, 'd', 77);
     fleet_deny_device(table, id);
@@ -661,6 +680,7 @@ int main(void) {
     tcase_add_test(trusted, a_valid_credential_does_not_vouch_for_an_expired_one);
     tcase_add_test(trusted, a_denied_device_is_not_allowed_by_any_old_credential);
     tcase_add_test(trusted, what_is_revoked_at_once_is_denied_and_nothing_else);
+    tcase_add_test(trusted, what_is_noted_of_trustworthiness_is_no_part_of_the_model);
     tcase_add_test(trusted, denying_who_is_not_there_does_nothing);
     tcase_add_test(trusted, a_credential_of_nobody_or_with_a_known_serial_is_refused);
     tcase_add_test(trusted, serials_are_newest_first_and_bounded);
