@@ -541,7 +541,8 @@ void fleet_deny_device(struct fleet_table *table, const char *device_id) {
     uint64_t standing = atomic_load(&device->standing);
     atomic_store(&device->standing,
                  standing_of(model_of(standing), (enum device_state)(standing >> 16 & 0xff),
-                             VERDICT_UNTRUSTED, (enum tier)(standing & 0xff)));
+                             VERDICT_UNTRUSTED, (enum tier)(standing & 0xff)) |
+                     standing >> TRUST_SHIFT << TRUST_SHIFT);
     revoke_all_of(device);
 }
 
