@@ -26,8 +26,6 @@ struct reader {
     size_t heard; /* revocations */
 };
 
-static char **arguments;
-static int num_arguments;
 static struct reader *readers;
 static size_t num_readers, num_rounds;
 static char (*serials)[33];
@@ -37,19 +35,6 @@ static double sent_us[ROUNDS_MAX], answered_us[ROUNDS_MAX];
 static double *heard_us, last_us[ROUNDS_MAX]; /* by round, all readers; and the last of a round */
 static size_t num_heard, heard_in[ROUNDS_MAX];
 static atomic_size_t complete; /* rounds that all have heard */
-
-static const char *option(const char *name, const char *otherwise) {
-    size_t len = strlen(name);
-    for (int i = 0; i < num_arguments; i++) {
-        if (strncmp(arguments[i], name, len) == 0 && arguments[i][len] == '=') {
-            return arguments[i] + len + 1;
-        }
-    }
-    if (otherwise == NULL) {
-        give_up("changes: %s= is missing", name);
-    }
-    return otherwise;
-}
 
 static struct bytes load(const char *name) {
     uint8_t *text = NULL;
@@ -181,8 +166,7 @@ static void *revoke_all(void *unused) {
 }
 
 int main(int argc, char **argv) {
-    arguments = argv + 1;
-    num_arguments = argc - 1;
+    options_are(argv + 1, argc - 1);
     num_readers = strtoul(option("readers", "2000"), NULL, 10);
     num_rounds = strtoul(option("rounds", "100"), NULL, 10);
     if (num_readers == 0 || num_readers > READERS_MAX || num_rounds == 0 ||

@@ -3,7 +3,6 @@
  * revoked that has it, fetched again and again; then, with all=, from the answer that every credential was
  * revoked to the list that has so many. Ends with a failure when one does not come within 30 s. */
 #include "server/base/encoding.h"
-#include "server/base/file.h"
 #include "tests/bench/client.h"
 #include "tests/bench/measure.h"
 
@@ -18,35 +17,10 @@ enum { LIST_MAX = 64 << 20, HEAD_MAX = 4096, NUM_MAX = 1000, ENTRY_MIN = 35, ETA
 enum { QUIET_US = 999999 };
 static const double patience_us = 30e6;
 
-static char **arguments;
-static int num_arguments;
 static uint8_t *list; /* the answer's body */
 static size_t list_len;
 static char etag[ETAG_MAX];
 static int connection;
-
-static const char *option(const char *name, const char *otherwise) {
-    size_t len = strlen(name);
-    for (int i = 0; i < num_arguments; i++) {
-        if (strncmp(arguments[i], name, len) == 0 && arguments[i][len] == '=') {
-            return arguments[i] + len + 1;
-        }
-    }
-    if (otherwise == NULL) {
-        give_up("crl: %s= is missing", name);
-    }
-    return otherwise;
-}
-
-static struct bytes file_option(const char *name) {
-    uint8_t *text;
-    size_t len;
-    struct detail detail = {0};
-    if (file_read(&text, &len, option(name, NULL), 1 << 16, &detail) != STATUS_OK) {
-        give_up("crl: %s", detail.text);
-    }
-    return bytes_of(text, len);
-}
 
 static void connect_public(void) {
     char text[64];
@@ -185,8 +159,7 @@ static void revoke_all(struct client *admin, size_t num) {
 }
 
 int main(int argc, char **argv) {
-    arguments = argv + 1;
-    num_arguments = argc - 1;
+    options_are(argv + 1, argc - 1);
     list = malloc(LIST_MAX);
     struct client_context *context = client_context_new(option("anchors", NULL));
     struct client *admin = client_open(context, option("admin", NULL), file_option("admin_cert"),

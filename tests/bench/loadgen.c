@@ -34,32 +34,6 @@ enum {
     PATH_LEN = 128
 };
 
-static char **arguments;
-static int num_arguments;
-
-static const char *option(const char *name, const char *otherwise) {
-    size_t len = strlen(name);
-    for (int i = 0; i < num_arguments; i++) {
-        if (strncmp(arguments[i], name, len) == 0 && arguments[i][len] == '=') {
-            return arguments[i] + len + 1;
-        }
-    }
-    if (otherwise == NULL) {
-        give_up("loadgen: %s= is missing", name);
-    }
-    return otherwise;
-}
-
-static struct bytes pem_option(const char *name) {
-    uint8_t *data;
-    size_t len;
-    struct detail detail = {0};
-    if (file_read(&data, &len, option(name, NULL), 1 << 16, &detail) != STATUS_OK) {
-        give_up("%s", detail.text);
-    }
-    return bytes_of(data, len);
-}
-
 static double cpu_of_pids(void) {
     char text[256];
     double sum = 0;
@@ -440,15 +414,15 @@ static void get(void) {
                       .context = client_context_new(option("anchors", NULL)),
                       .at = option("at", NULL),
                       .path = option("path", NULL),
-                      .certificate = pem_option("cert"),
-                      .key = pem_option("key"),
+                      .certificate = file_option("cert"),
+                      .key = file_option("key"),
                       .each_connection = strcmp(option("each", "request"), "connection") == 0};
     struct bytes headers = {0};
     if (option("ids", "")[0] != '\0') {
         load_ids(&run, option("ids", NULL));
     }
     if (option("headers", "")[0] != '\0') {
-        headers = pem_option("headers"); /* terminated, as every file that is read */
+        headers = file_option("headers"); /* terminated, as every file that is read */
         client_context_headers(run.context, (const char *)headers.data);
     }
     measure(&run, -1, -1, "us CPU", 1);
@@ -532,13 +506,13 @@ static void revoke_many(void) {
                       .num_ids = fleet.num,
                       .at = option("proxy", NULL),
                       .path = "/v1/decisions/",
-                      .certificate = pem_option("cert"),
-                      .key = pem_option("key")};
+                      .certificate = file_option("cert"),
+                      .key = file_option("key")};
     for (size_t i = 0; run.ids != NULL && i < fleet.num; i++) {
         memcpy(run.ids[i], fleet.device[i].id, sizeof run.ids[i]);
     }
-    struct client *admin = client_open(run.context, option("admin", NULL), pem_option("admin_cert"),
-                                       pem_option("admin_key"));
+    struct client *admin = client_open(run.context, option("admin", NULL),
+                                       file_option("admin_cert"), file_option("admin_key"));
     struct client *proxy = client_open(run.context, run.at, run.certificate, run.key);
     if (admin == NULL || proxy == NULL) {
         give_up("loadgen: no connection");
@@ -585,8 +559,7 @@ static void revoke_many(void) {
 }
 
 int main(int argc, char **argv) {
-    arguments = argv + 2;
-    num_arguments = argc - 2;
+    options_are(argv + 2, argc - 2);
     const char *mode = argc > 1 ? argv[1] : "";
     open_acks();
     if (strcmp(mode, "provision") == 0) {

@@ -1,5 +1,7 @@
 #include "tests/bench/measure.h"
 
+#include "server/base/file.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +13,37 @@ double bench_seconds(double otherwise) {
     const char *text = getenv("BENCH_SECONDS");
     double seconds = text == NULL ? 0 : strtod(text, NULL);
     return seconds > 0 ? seconds : otherwise;
+}
+
+static char **arguments;
+static int num_arguments;
+
+void options_are(char **argv, int num) {
+    arguments = argv;
+    num_arguments = num;
+}
+
+const char *option(const char *name, const char *otherwise) {
+    size_t len = strlen(name);
+    for (int i = 0; i < num_arguments; i++) {
+        if (strncmp(arguments[i], name, len) == 0 && arguments[i][len] == '=') {
+            return arguments[i] + len + 1;
+        }
+    }
+    if (otherwise == NULL) {
+        give_up("%s= is missing", name);
+    }
+    return otherwise;
+}
+
+struct bytes file_option(const char *name) {
+    uint8_t *text;
+    size_t len;
+    struct detail detail = {0};
+    if (file_read(&text, &len, option(name, NULL), 1 << 16, &detail) != STATUS_OK) {
+        give_up("%s", detail.text);
+    }
+    return bytes_of(text, len);
 }
 
 static double clock_us(clockid_t clock) {

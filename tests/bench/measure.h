@@ -11,6 +11,13 @@ double cpu_us(void);             /* of this process, all threads */
 double process_cpu_us(long pid); /* utime + stime of another, in ticks of 10 ms; -1: gone */
 double process_rss_mb(long pid); /* -1: gone */
 
+/* The program's arguments, NAME=VALUE each, without its own name; called once. */
+void options_are(char **arguments, int num);
+/* Its value, else `otherwise`; without that the program gives up. */
+const char *option(const char *name, const char *otherwise);
+/* What is in the file that it names, terminated; never freed. */
+struct bytes file_option(const char *name);
+
 /* The value below which `share` (0..1) of them lie; sorts the array. */
 double percentile(double *values, size_t num, double share);
 

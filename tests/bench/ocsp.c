@@ -24,8 +24,6 @@
 
 enum { SERIALS_MAX = 100000, THREADS_MAX = 64, NONCE_LEN = 32, ANSWER_MAX = 16384 };
 
-static char **arguments;
-static int num_arguments;
 static uint8_t (*serials)[16];
 static size_t num_serials;
 static struct ocsp_issuer issuer;
@@ -33,19 +31,6 @@ static bool with_nonce;
 static atomic_size_t next, done;
 static double end_us;
 static struct sockaddr_in where;
-
-static const char *option(const char *name, const char *otherwise) {
-    size_t len = strlen(name);
-    for (int i = 0; i < num_arguments; i++) {
-        if (strncmp(arguments[i], name, len) == 0 && arguments[i][len] == '=') {
-            return arguments[i] + len + 1;
-        }
-    }
-    if (otherwise == NULL) {
-        give_up("ocsp: %s= is missing", name);
-    }
-    return otherwise;
-}
 
 static void load_serials(void) {
     char line[256], serial[33];
@@ -216,8 +201,7 @@ static void find_gateway(void) {
 }
 
 int main(int argc, char **argv) {
-    arguments = argv + 1;
-    num_arguments = argc - 1;
+    options_are(argv + 1, argc - 1);
     with_nonce = strcmp(option("nonce", "no"), "yes") == 0;
     double seconds = bench_seconds(5), target = strtod(option("target", "-1"), NULL);
     const char *what = option("what", NULL);
