@@ -1,7 +1,12 @@
 #include "api/caching.h"
 
+#include "server/base/encoding.h"
+#include "server/crypto/digest.h"
+
 #include <string.h>
 #include <time.h>
+
+enum { TAG_LEN = 16 }; /* bytes of the digest: two answers never share them by chance */
 
 const char *http_date(struct arena *arena, int64_t unix_s) {
     static const char days[] = "SunMonTueWedThuFriSat",
@@ -38,4 +43,12 @@ static bool names(const char *list, const char *etag) {
 bool http_is_known(const struct http_exchange *x, const char *etag) {
     const char *tags = x->request_header(x, "If-None-Match", NULL);
     return tags != NULL && names(tags, etag);
+}
+
+const char *http_etag(struct arena *arena, struct bytes content) {
+    uint8_t digest[32];
+    char hex[2 * TAG_LEN + 1];
+    digest_compute(HASH_SHA256, content, digest);
+    hex_encode(hex, bytes_of(digest, TAG_LEN));
+    return arena_printf(arena, "\"%s\"", hex);
 }

@@ -13,10 +13,6 @@ static void release(struct request *r) {
     crl_file_release(r->held);
 }
 
-static bool add_header(struct http_exchange *x, const char *name, const char *value) {
-    return value != NULL && http_add_header(x, name, value);
-}
-
 /* Caches ask us after max_age at the latest: a revocation makes another list long before this one is over. */
 static const char *cache_control(struct request *r, const struct crl_file *file, int64_t now) {
     int64_t age = file->renewed > now ? file->renewed - now : 0;
@@ -40,10 +36,10 @@ static enum http_next answer_file(struct request *r, const struct crl_file *file
     } held = {.in = file};
     r->held = held.out;
     r->release = release;
-    if (!add_header(x, "Cache-Control", cache_control(r, file, now)) ||
-        !add_header(x, "ETag", file->etag) ||
-        !add_header(x, "Last-Modified", http_date(x->arena, file->this_update)) ||
-        !add_header(x, "Expires", http_date(x->arena, file->next_update))) {
+    if (!http_add_header(x, "Cache-Control", cache_control(r, file, now)) ||
+        !http_add_header(x, "ETag", file->etag) ||
+        !http_add_header(x, "Last-Modified", http_date(x->arena, file->this_update)) ||
+        !http_add_header(x, "Expires", http_date(x->arena, file->next_update))) {
         return problem(x, PROBLEM_INTERNAL);
     }
     bool known = http_is_known(x, file->etag);

@@ -1,8 +1,7 @@
 /* The keys that signed statements are verified with: a JSON Web Key Set (RFC 7517). */
+#include "api/caching.h"
 #include "api/handlers.h"
 #include "server/fleet/statements.h"
-
-#include <string.h>
 
 /* A key that is to sign is published before; who fetches once an hour has it in time. */
 static const char caching[] = "public, max-age=3600";
@@ -18,8 +17,7 @@ enum http_next jwks_show(struct request *r) {
         !http_add_header(x, "ETag", tag)) {
         return problem(x, PROBLEM_INTERNAL);
     }
-    const char *known = x->request_header(x, "If-None-Match", NULL);
-    if (known != NULL && strcmp(known, tag) == 0) {
+    if (http_is_known(x, tag)) {
         x->status = 304;
         return HTTP_ANSWER;
     }

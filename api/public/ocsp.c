@@ -17,28 +17,17 @@ static struct pending *of_query(struct ocsp_query *query) {
     return (struct pending *)query;
 }
 
-static const char *etag_of(struct arena *arena, struct bytes answer) {
-    uint8_t digest[32];
-    char hex[sizeof digest * 2 + 1];
-    digest_compute(HASH_SHA256, answer, digest);
-    hex_encode(hex, bytes_of(digest, 16));
-    return arena_printf(arena, "\"%s\"", hex);
-}
-
-static bool add_header(struct http_exchange *x, const char *name, const char *value) {
-    return value != NULL && http_add_header(x, name, value);
-}
-
 /* Until nextUpdate, for everybody. */
 static bool add_caching(struct http_exchange *x, const struct ocsp_query *query, const char *etag,
                         int64_t now) {
     int64_t age = query->next_update > now ? query->next_update - now : 0;
-    return add_header(x, "Cache-Control",
-                      arena_printf(x->arena, "max-age=%lld, public, no-transform, must-revalidate",
-                                   (long long)age)) &&
-           add_header(x, "ETag", etag) &&
-           add_header(x, "Last-Modified", http_date(x->arena, query->this_update)) &&
-           add_header(x, "Expires", http_date(x->arena, query->next_update));
+    return http_add_header(x, "Cache-Control",
+                           arena_printf(x->arena,
+                                        "max-age=%lld, public, no-transform, must-revalidate",
+                                        (long long)age)) &&
+           http_add_header(x, "ETag", etag) &&
+           http_add_header(x, "Last-Modified", http_date(x->arena, query->this_update)) &&
+           http_add_header(x, "Expires", http_date(x->arena, query->next_update));
 }
 
 static enum http_next answer(struct request *r) {
@@ -49,10 +38,10 @@ static enum http_next answer(struct request *r) {
     x->content_type = "application/ocsp-response";
     x->answer = query->answer;
     if (x->method == HTTP_POST || query->next_update == 0) {
-        return add_header(x, "Cache-Control", "no-store") ? HTTP_ANSWER
-                                                          : problem(x, PROBLEM_INTERNAL);
+        return http_add_header(x, "Cache-Control", "no-store") ? HTTP_ANSWER
+                                                               : problem(x, PROBLEM_INTERNAL);
     }
-    const char *etag = etag_of(x->arena, query->answer);
+    const char *etag = http_etag(x->arena, query->answer);
     if (!add_caching(x, query, etag, clock_unix())) {
         return problem(x, PROBLEM_INTERNAL);
     }

@@ -1,9 +1,7 @@
 /* What anyone may read: is the gateway alive, does it take requests, who are its authorities. */
 #include "api/authorities.h"
+#include "api/caching.h"
 #include "api/handlers.h"
-#include "server/base/encoding.h"
-
-#include <string.h>
 
 static enum http_next answer_text(struct request *r, unsigned status, const char *type,
                                   const char *cache, const char *text) {
@@ -29,21 +27,15 @@ enum http_next ready_show(struct request *r) {
 /* Proxies look for a new authority here: what they keep is not old. */
 static enum http_next answer_bundle(struct request *r, enum profile profile) {
     const char *pem = authorities_bundle(r->api, r->x->arena, profile);
-    uint8_t digest[32];
-    char etag[2 * sizeof digest + 3] = "\"";
     if (pem == NULL) {
         return problem(r->x, PROBLEM_INTERNAL);
     }
-    digest_compute(HASH_SHA256, bytes_of_text(pem), digest);
-    hex_encode(etag + 1, bytes_of(digest, sizeof digest));
-    etag[2 * sizeof digest + 1] = '"';
-    const char *copy = arena_text_n(r->x->arena, etag, 2 * sizeof digest + 2);
-    const char *known = r->x->request_header(r->x, "If-None-Match", NULL);
-    if (copy == NULL || !http_add_header(r->x, "ETag", copy)) {
+    const char *etag = http_etag(r->x->arena, bytes_of_text(pem));
+    if (!http_add_header(r->x, "ETag", etag)) {
         return problem(r->x, PROBLEM_INTERNAL);
     }
     enum http_next next = answer_text(r, 200, "application/x-pem-file", "max-age=300", pem);
-    if (known != NULL && strcmp(known, copy) == 0 && r->x->status == 200) {
+    if (r->x->status == 200 && http_is_known(r->x, etag)) {
         r->x->status = 304;
         r->x->content_type = NULL;
         r->x->answer = bytes_of(NULL, 0);
