@@ -129,7 +129,7 @@ static int8_t affirmed(const struct appraisal *appraisal, enum ar4si_claim claim
 
 static uint16_t index_of(int8_t value) {
     uint16_t i = 0;
-    while (values[i] != value && i < PLACE_MASK) {
+    while (i < PLACE_MASK && values[i] != value) {
         i++;
     }
     return i;
